@@ -1,0 +1,1 @@
+"""Compiled classifiers: bundles, the engine contract and one module per backend."""

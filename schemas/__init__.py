@@ -1,0 +1,1 @@
+"""Wire contracts: what crosses a process boundary. Imports pydantic and nothing else."""

@@ -1,0 +1,1 @@
+"""Processes that run Flagpost: ingest, moderation, review queue, simulator, demo."""

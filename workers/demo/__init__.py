@@ -1,0 +1,1 @@
+"""The demo: brokers, simulated streams, one worker and a live view in one command."""

@@ -1,0 +1,1 @@
+"""Cuts encoded live streams into segments and publishes them."""

@@ -1,0 +1,1 @@
+"""The moderation worker: consume, decode, batch, infer, decide, publish, commit."""

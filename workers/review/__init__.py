@@ -1,0 +1,1 @@
+"""The review queue in Redis: scripts, typed client, recovery."""

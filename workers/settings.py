@@ -1,0 +1,152 @@
+"""Settings of every process: read once at its start, from the environment or one file.
+
+Names in the environment are `FLAGPOST_` + group + field, such as `FLAGPOST_KAFKA_BOOTSTRAP`. The
+file (`--config FILE`, or `FLAGPOST_CONFIG`) holds the same lines, `NAME=value`; the environment
+wins. An unknown name or a value that does not fit stops the start.
+"""
+
+from __future__ import annotations
+
+import os
+from datetime import timedelta
+from pathlib import Path
+from typing import Annotated, Literal, TypeVar
+
+from pydantic import Field, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from workers.errors import ConfigurationRejected
+
+MIB = 1 << 20
+Names = Annotated[tuple[str, ...], NoDecode]
+
+
+class KafkaSettings(BaseSettings):
+    """How to reach Kafka, and the topics' names."""
+
+    model_config = SettingsConfigDict(env_prefix="FLAGPOST_KAFKA_", frozen=True)
+
+    bootstrap: str = "127.0.0.1:9092"
+    client: Literal["kafka-python", "librdkafka"] = "kafka-python"
+    frames_topic: str = "flagpost.frames"
+    dead_letters_topic: str = "flagpost.dead-letters"
+    truth_topic: str = "flagpost.truth"
+    group: str = "flagpost"
+    instance_id: str | None = None
+    """Stable name of this worker: a restart keeps its partitions (static membership)."""
+    session_timeout: timedelta = timedelta(seconds=10)
+    security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = "PLAINTEXT"
+    ssl_cafile: Path | None = None
+    sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] | None = None
+    username: str | None = None
+    password: SecretStr | None = None
+    max_message_bytes: int = Field(default=8 * MIB, ge=MIB)
+    """Largest message that topics and clients take; `flagpost topics create` sets it."""
+    bootstrap_timeout: timedelta = timedelta(seconds=12)
+
+
+class RedisSettings(BaseSettings):
+    """How to reach Redis, and the queue's name."""
+
+    model_config = SettingsConfigDict(env_prefix="FLAGPOST_REDIS_", frozen=True)
+
+    url: SecretStr = SecretStr("redis://127.0.0.1:6379/0")
+    """redis:// or rediss:// with user and password where the server has them."""
+    queue: str = Field(default="violence", pattern=r"^[\w.-]+$")
+    timeout: timedelta = timedelta(seconds=2)
+    min_replicas: int = Field(default=0, ge=0)
+    """Replicas that must hold a flag before its offset is committed (WAIT)."""
+
+
+class EvidenceSettings(BaseSettings):
+    """Where pictures and clips go."""
+
+    model_config = SettingsConfigDict(env_prefix="FLAGPOST_EVIDENCE_", frozen=True)
+
+    url: str = "evidence"
+    """A directory, or an object store by URL (s3://..., gs://...; needs its fsspec driver)."""
+    pre_roll: timedelta = timedelta(seconds=6)
+    post_roll: timedelta = timedelta(seconds=0)
+    pictures: int = Field(default=6, ge=1, le=20)
+
+
+class EngineSettings(BaseSettings):
+    """Which model runs, and on what."""
+
+    model_config = SettingsConfigDict(env_prefix="FLAGPOST_ENGINE_", frozen=True)
+
+    bundle: str = "gameplay-s0"
+    """A shipped bundle's name, a directory, or `REGISTRY_URL#channel`."""
+    backend: Literal["openvino", "onnxruntime", "tensorrt"] = "openvino"
+    precision: Literal["fp32", "fp16", "bf16", "int8"] = "fp32"
+    device: str = "cpu"
+
+
+class WorkerSettings(BaseSettings):
+    """The moderation worker."""
+
+    model_config = SettingsConfigDict(env_prefix="FLAGPOST_WORKER_", frozen=True)
+
+    children: int | None = Field(default=None, ge=1, le=256)
+    """Decoder processes; one per core where nothing is said."""
+    composition: Literal["per-child", "batched"] = "per-child"
+    """`per-child`: each child decodes and infers (CPU). `batched`: one engine, batches (GPU)."""
+    memory: int = Field(default=256 * MIB, ge=16 * MIB)
+    """Bytes of encoded media held at once, pre-roll included."""
+    segment_time_limit: timedelta = timedelta(seconds=5)
+    max_pixels: int = Field(default=3840 * 2160, ge=64 * 64)
+    looks_per_second: float | None = Field(default=None, gt=0, le=60)
+    """Frames scored per second of stream; the bundle's own where nothing is said."""
+    max_batch: int = Field(default=16, ge=1, le=256)
+    batch_deadline: timedelta = timedelta(milliseconds=20)
+    max_per_stream_in_batch: int = Field(default=4, ge=1)
+    drain_deadline: timedelta = timedelta(seconds=10)
+    max_consecutive_dead_letters: int = Field(default=50, ge=1)
+    dataref_prefixes: Names = ()
+    """Addresses that media may be fetched from, comma-separated; empty: none."""
+    journal: Path | None = None
+    """File that keeps every flag for `flagpost queue recover`."""
+    metrics_host: str = "127.0.0.1"
+    metrics_port: int = Field(default=9108, ge=0, le=65535)
+    log_format: Literal["text", "json"] = "text"
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+
+
+class IngestSettings(BaseSettings):
+    """`flagpost ingest`."""
+
+    model_config = SettingsConfigDict(env_prefix="FLAGPOST_INGEST_", frozen=True)
+
+    segment_duration: timedelta = timedelta(seconds=2)
+    read_timeout: timedelta = timedelta(seconds=10)
+    backoff_min: timedelta = timedelta(milliseconds=500)
+    backoff_max: timedelta = timedelta(seconds=30)
+    log_format: Literal["text", "json"] = "text"
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+
+
+Settings = TypeVar("Settings", bound=BaseSettings)
+
+
+def read_settings(kind: type[Settings], config: Path | None = None) -> Settings:
+    """Reads one group of settings.
+
+    Args:
+        kind: The settings class.
+        config: File of `NAME=value` lines; `FLAGPOST_CONFIG` where None.
+
+    Raises:
+        ConfigurationRejected: Names the variable, what it held and what was expected.
+    """
+    file = config or (
+        Path(os.environ["FLAGPOST_CONFIG"]) if "FLAGPOST_CONFIG" in os.environ else None
+    )
+    if file is not None and not file.is_file():
+        raise ConfigurationRejected(f"settings file {file}: no such file")
+    try:
+        return kind(_env_file=file)
+    except ValidationError as error:
+        prefix = str(kind.model_config.get("env_prefix", ""))
+        first = error.errors(include_url=False, include_input=False)[0]
+        name = prefix + "_".join(str(part) for part in first["loc"]).upper()
+        raise ConfigurationRejected(f"{name}: {first['msg']}") from error
