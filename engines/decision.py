@@ -30,6 +30,15 @@ class IncidentRule:
     max_gap_s: float
     cooldown_s: float
 
+    def __post_init__(self) -> None:
+        if self.median_of < 1:
+            raise ValueError(f"median_of: got {self.median_of}, expected at least 1")
+        if not 0 < self.close_threshold <= self.open_threshold < 1:
+            raise ValueError(
+                f"thresholds: got close {self.close_threshold} and open {self.open_threshold}, "
+                "expected 0 < close <= open < 1"
+            )
+
 
 @dataclass(frozen=True, slots=True)
 class Look:
@@ -99,7 +108,7 @@ def observe(
         elif look.at_s - newest_s > rule.max_gap_s:
             state, transitions = _closed(replace(state, window=()))
     window = (*state.window, look)[-rule.median_of :]
-    state = replace(state, window=window)
+    state = replace(state, window=window, incident=_remembered(state, look, rule))
     median = statistics.median(entry.score for entry in window)
     if state.is_open:
         state, changes = _while_open(state, look, median, rule)
@@ -114,6 +123,14 @@ def end(state: DecisionState) -> tuple[DecisionState, tuple[Transition, ...]]:
     """The stream ended: closes what is open and forgets the window."""
     state, transitions = _closed(replace(state, window=()))
     return replace(state, incident=None), tuple(transitions)
+
+
+def _remembered(state: DecisionState, look: Look, rule: IncidentRule) -> Incident | None:
+    """The incident, unless it is over and its cooldown too."""
+    incident = state.incident
+    if incident is None or state.is_open or look.at_s - incident.last_s <= rule.cooldown_s:
+        return incident
+    return None
 
 
 def _closed(state: DecisionState) -> tuple[DecisionState, list[Transition]]:
@@ -148,8 +165,7 @@ def _extended(
 def _opened(
     state: DecisionState, look: Look, median: float, rule: IncidentRule, key: str
 ) -> tuple[DecisionState, list[Transition]]:
-    last = state.incident
-    if last is not None and look.at_s - last.last_s <= rule.cooldown_s:
+    if state.incident is not None:  # its cooldown runs: the same incident goes on
         return _extended(state, look, median)
     onset_s = next(e.at_s for e in state.window if e.score >= rule.close_threshold)
     incident = Incident(key, onset_s, look.at_s, look.at_s, len(state.window), median, median)

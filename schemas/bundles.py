@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from schemas.errors import DocumentRejected
 
@@ -51,6 +51,12 @@ class OperatingPoint(BaseModel):
     close_threshold: float = Field(gt=0, lt=1)
     max_gap_s: float = Field(gt=0)
     cooldown_s: float = Field(ge=0)
+
+    @model_validator(mode="after")
+    def _hysteresis(self) -> OperatingPoint:
+        if self.close_threshold > self.open_threshold:
+            raise ValueError("close_threshold: expected at most open_threshold")
+        return self
 
 
 class ModelFile(BaseModel):

@@ -95,16 +95,20 @@ class Flag(BaseModel):
         return self.last_at - self.onset_at
 
 
-def flag_id_for(
-    stream_id: str, policy: str, topic: str, partition: int, offset: int, onset: datetime
-) -> str:
-    """Deterministic id in ULID form: sorts by onset, equal for the same input on every replay.
+def flag_id_for(stream_id: str, policy: str, origin: str, opened_at: datetime) -> str:
+    """Deterministic id in ULID form: sorts by time, equal for the same input on every replay.
 
-    48 bits of onset in milliseconds, then 80 bits of a digest over what opened the incident
+    48 bits of `opened_at` in milliseconds, then 80 bits of a digest over what opened the incident
     (ULID spec: https://github.com/ulid/spec).
+
+    Args:
+        stream_id: The stream.
+        policy: The policy it is flagged under.
+        origin: Where the opening look came from: topic, partition, offset and look.
+        opened_at: Capture time of the opening look.
     """
-    identity = "\0".join((stream_id, policy, topic, str(partition), str(offset)))
+    identity = "\0".join((stream_id, policy, origin))
     digest = hashlib.sha256(identity.encode()).digest()[:10]
-    milliseconds = int(onset.timestamp() * 1000) & ((1 << 48) - 1)
+    milliseconds = int(opened_at.timestamp() * 1000) & ((1 << 48) - 1)
     number = (milliseconds << 80) | int.from_bytes(digest, "big")
     return "".join(_CROCKFORD[(number >> shift) & 31] for shift in range(125, -1, -5))

@@ -1,0 +1,202 @@
+"""What one message means for its stream: looks in, next state and flag operations out.
+
+Pure functions; the state they return is stored with the flags, so that another worker goes on
+exactly where this one stopped.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from enum import StrEnum
+from typing import Final
+
+from pydantic import TypeAdapter
+
+from engines.decision import (
+    Change,
+    DecisionState,
+    Incident,
+    IncidentRule,
+    Look,
+    Transition,
+    end,
+    observe,
+)
+from schemas.flags import Flag, Severity, flag_id_for
+from schemas.frames import StreamMetadata, capture_time
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """What flags say of the rule and model that raised them."""
+
+    rule: IncidentRule
+    model: str
+    model_version: str
+    name: str = "violence"
+    severity: Severity = Severity.HIGH
+
+
+@dataclass(frozen=True, slots=True)
+class StreamState:
+    """All that a worker must know of a stream before its next message.
+
+    Attributes:
+        decision: The rule's own memory.
+        session_id: Producer session of the newest message.
+        sequence: Its sequence number.
+        flag: The flag of the incident in `decision`, while there is one.
+    """
+
+    decision: DecisionState = field(default_factory=DecisionState)
+    session_id: str = ""
+    sequence: int = -1
+    flag: Flag | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """The facts of a message that decisions need; never its media."""
+
+    stream_id: str
+    session_id: str
+    sequence: int
+    captured_at: datetime
+    metadata: StreamMetadata
+    topic: str
+    partition: int
+    offset: int
+    ends_stream: bool = False
+
+    @property
+    def position(self) -> str:
+        return f"{self.topic}:{self.partition}"
+
+
+class Step(StrEnum):
+    """What the queue must do with a flag."""
+
+    OPEN = "open"
+    EXTEND = "extend"
+    CLOSE = "close"
+
+
+@dataclass(frozen=True, slots=True)
+class FlagStep:
+    """One operation on one flag, with the flag as it is after it."""
+
+    step: Step
+    flag: Flag
+
+
+_STATE: Final = TypeAdapter(StreamState)
+
+
+def bytes_from_state(state: StreamState) -> bytes:
+    return _STATE.dump_json(state)
+
+
+def state_from_bytes(text: bytes) -> StreamState:
+    return _STATE.validate_json(text)
+
+
+def fold(
+    state: StreamState, arrival: Arrival, looks: tuple[tuple[float, float], ...], policy: Policy
+) -> tuple[StreamState, tuple[FlagStep, ...]]:
+    """Folds the looks of one message into its stream's state.
+
+    Args:
+        state: The stream before this message.
+        arrival: The message.
+        looks: (seconds after `captured_at`, calibrated score) of each scored frame, in order.
+        policy: The rule and what flags say of it.
+
+    Returns:
+        The stream after this message and what changed for its flags, at most one step of a kind
+        for each flag.
+    """
+    transitions: list[Transition] = []
+    decision = state.decision
+    started_s = arrival.captured_at.timestamp()
+    for number, (pts_s, score) in enumerate(looks):
+        origin = f"{arrival.topic}/{arrival.partition}/{arrival.offset}/{number}"
+        decision, changes = observe(decision, Look(started_s + pts_s, score), policy.rule, origin)
+        transitions += changes
+    if arrival.ends_stream:
+        decision, changes = end(decision)
+        transitions += changes
+    flag, steps = _flag_steps(state.flag, transitions, arrival, policy)
+    session = (arrival.session_id, arrival.sequence)
+    kept = flag if decision.incident is not None else None
+    return StreamState(decision, *session, kept), steps
+
+
+def _flag_steps(
+    flag: Flag | None, transitions: list[Transition], arrival: Arrival, policy: Policy
+) -> tuple[Flag | None, tuple[FlagStep, ...]]:
+    steps: list[FlagStep] = []
+    for transition in transitions:
+        if transition.change is Change.OPENED:
+            flag = _new_flag(transition.incident, arrival, policy)
+            steps.append(FlagStep(Step.OPEN, flag))
+            continue
+        assert flag is not None, "a stored state with an incident always holds its flag"
+        closed = transition.change is Change.CLOSED
+        flag = _updated(flag, transition.incident, closed, arrival.metadata)
+        if steps and steps[-1].flag.flag_id == flag.flag_id:
+            steps[-1] = FlagStep(_merged(steps[-1].step, closed), flag)
+        else:
+            steps.append(FlagStep(Step.CLOSE if closed else Step.EXTEND, flag))
+    return flag, tuple(steps)
+
+
+def _merged(earlier: Step, closed: bool) -> Step:
+    """One step for two: an opening stays one, whatever follows in the same message."""
+    if earlier is Step.OPEN:
+        return Step.OPEN
+    return Step.CLOSE if closed else Step.EXTEND
+
+
+def _new_flag(incident: Incident, arrival: Arrival, policy: Policy) -> Flag:
+    opened_at = capture_time(incident.opened_s)
+    return Flag(
+        flag_id=flag_id_for(arrival.stream_id, policy.name, incident.key, opened_at),
+        stream_id=arrival.stream_id,
+        session_id=arrival.session_id,
+        policy=policy.name,
+        severity=policy.severity,
+        onset_at=capture_time(incident.onset_s),
+        opened_at=opened_at,
+        last_at=opened_at,
+        looks=incident.looks,
+        score=incident.median,
+        peak=incident.peak,
+        threshold=policy.rule.open_threshold,
+        model=policy.model,
+        model_version=policy.model_version,
+        metadata=arrival.metadata,
+        topic=arrival.topic,
+        partition=arrival.partition,
+        offset=arrival.offset,
+    )
+
+
+def _updated(flag: Flag, incident: Incident, closed: bool, metadata: StreamMetadata) -> Flag:
+    return flag.model_copy(
+        update={
+            "last_at": capture_time(incident.last_s),
+            "looks": incident.looks,
+            "score": incident.median,
+            "peak": incident.peak,
+            "closed": closed,
+            "metadata": metadata,
+        }
+    )
+
+
+def with_evidence(state: StreamState, flag: Flag) -> StreamState:
+    """The state with the flag's evidence, so that later steps do not lose it."""
+    if state.flag is None or state.flag.flag_id != flag.flag_id:
+        return state
+    return replace(state, flag=state.flag.model_copy(update={"evidence": flag.evidence}))
