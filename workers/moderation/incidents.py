@@ -39,19 +39,48 @@ class Policy:
 
 
 @dataclass(frozen=True, slots=True)
+class SequenceWindow:
+    """Which of a session's last 64 sequence numbers were there: tells late from doubled.
+
+    Attributes:
+        session_id: Producer session of the newest message.
+        newest: Highest sequence number seen in it, -1 before the first.
+        seen: Bit `i` is set if `newest - i` was there.
+    """
+
+    session_id: str = ""
+    newest: int = -1
+    seen: int = 0
+
+    def is_doubled(self, session_id: str, sequence: int) -> bool:
+        """Whether the message was there before, or is too old to tell."""
+        if session_id != self.session_id or sequence > self.newest:
+            return False
+        behind = self.newest - sequence
+        return behind >= SEQUENCES_KEPT or bool(self.seen >> behind & 1)
+
+    def with_message(self, session_id: str, sequence: int) -> SequenceWindow:
+        if session_id != self.session_id:
+            return SequenceWindow(session_id, sequence, 1)
+        if sequence <= self.newest:
+            return replace(self, seen=self.seen | 1 << min(self.newest - sequence, SEQUENCES_KEPT))
+        moved = min(sequence - self.newest, SEQUENCES_KEPT)
+        kept = (self.seen << moved | 1) & ((1 << SEQUENCES_KEPT) - 1)
+        return SequenceWindow(session_id, sequence, kept)
+
+
+@dataclass(frozen=True, slots=True)
 class StreamState:
     """All that a worker must know of a stream before its next message.
 
     Attributes:
         decision: The rule's own memory.
-        session_id: Producer session of the newest message.
-        sequence: Its sequence number.
+        sequences: Which messages were there.
         flag: The flag of the incident in `decision`, while there is one.
     """
 
     decision: DecisionState = field(default_factory=DecisionState)
-    session_id: str = ""
-    sequence: int = -1
+    sequences: SequenceWindow = field(default_factory=SequenceWindow)
     flag: Flag | None = None
 
 
@@ -90,6 +119,7 @@ class FlagStep:
     flag: Flag
 
 
+SEQUENCES_KEPT: Final = 64
 _STATE: Final = TypeAdapter(StreamState)
 
 
@@ -127,9 +157,9 @@ def fold(
         decision, changes = end(decision)
         transitions += changes
     flag, steps = _flag_steps(state.flag, transitions, arrival, policy)
-    session = (arrival.session_id, arrival.sequence)
+    sequences = state.sequences.with_message(arrival.session_id, arrival.sequence)
     kept = flag if decision.incident is not None else None
-    return StreamState(decision, *session, kept), steps
+    return StreamState(decision, sequences, kept), steps
 
 
 def _flag_steps(
