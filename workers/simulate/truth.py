@@ -6,6 +6,7 @@ It is the only place that knows the rule: training labels, live truth and scorin
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from itertools import pairwise
 from typing import Final, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -93,11 +94,7 @@ def ambiguous_spans(
         incidents: What `incidents_of` made of the same observations.
         rule: The rule's numbers.
     """
-    threats = [
-        (seen.time_s, after.time_s)
-        for seen, after in zip(observations, observations[1:], strict=False)
-        if seen.threat
-    ]
+    threats = [(seen.time_s, after.time_s) for seen, after in pairwise(observations) if seen.threat]
     last_s = observations[-1].time_s if observations else 0.0
     aftermaths = [(i.end_s, min(i.end_s + rule.aftermath_s, last_s)) for i in incidents]
     spans = joined([*joined(threats, rule.threat_join_s), *aftermaths])

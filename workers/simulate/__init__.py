@@ -1,0 +1,1 @@
+"""Live gameplay streams with exact ground truth, for the demo, tests and training."""

@@ -1,0 +1,127 @@
+"""Renders takes into a pool: scene, size, bit rate and script drawn from the seed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from workers.simulate.director import Director
+from workers.simulate.errors import SimulationFailed
+from workers.simulate.film import FilmSettings, film
+from workers.simulate.game import SIZES, Game
+from workers.simulate.scenes import Scene, Split, scenes_of
+from workers.simulate.script import script
+from workers.simulate.takes import Take, write_take
+from workers.simulate.truth import Observation, Rule, ambiguous_spans, incidents_of
+
+_SIZE_WEIGHTS: Final = (0.2, 0.65, 0.15)
+_QUALITIES: Final = (20, 23, 26, 29, 33)
+_FLASHES: Final = (0.0, 0.15, 0.3, 0.5, 1.0)
+"""Strengths of the red flash: a model must not learn that red alone is violence."""
+_CALM_ENDS_S: Final = 2.0
+_ATTEMPTS: Final = 6
+
+
+@dataclass(frozen=True, slots=True)
+class RenderSettings:
+    """How takes of a pool are made."""
+
+    split: Split
+    fps: float = 15.0
+    keyframe_interval_s: float = 0.5
+    flashes: bool = True
+    size: tuple[int, int] | None = None
+    """Width and height of every take; drawn for each where None."""
+    rule: Rule = field(default_factory=Rule)
+
+
+def render_take(pool: Path, number: int, seed: int, settings: RenderSettings) -> Take:
+    """Renders one take into the pool.
+
+    Args:
+        pool: An existing directory.
+        number: Which take of this seed; different numbers give different takes.
+        seed: The pool's seed.
+        settings: How.
+
+    Raises:
+        SimulationFailed: No scene that was drawn gave a usable take.
+    """
+    error = SimulationFailed("no attempt made")
+    for attempt in range(_ATTEMPTS):
+        take_seed = int(np.random.SeedSequence((seed, number, attempt)).generate_state(1)[0] >> 1)
+        try:
+            take, media = _shoot(take_seed, settings)
+        except SimulationFailed as failed:
+            error = failed
+            continue
+        write_take(pool, take, media)
+        return take
+    raise SimulationFailed(f"take {number}: {_ATTEMPTS} attempts failed; the last: {error}")
+
+
+def _shoot(seed: int, settings: RenderSettings) -> tuple[Take, bytes]:
+    rng = np.random.default_rng(seed)
+    scenes = scenes_of(settings.split)
+    scene = scenes[int(rng.integers(len(scenes)))]
+    width, height = settings.size or SIZES[int(rng.choice(len(SIZES), p=_SIZE_WEIGHTS))]
+    quality = int(rng.choice(_QUALITIES))
+    encoding = FilmSettings(width, height, settings.fps, settings.keyframe_interval_s, quality)
+    observations: list[Observation] = []
+    flash = float(rng.choice(_FLASHES)) if settings.flashes else 0.0
+    with Game(scene, width, height, flash_strength=flash) as game:
+        game.restart(seed)
+        director = Director(game, rng, settings.fps)
+        media = film(_watched(director.play(script(rng)), observations), encoding)
+    take = _described(scene, seed, settings, (width, height), observations)
+    _require_calm_ends(take)
+    return take, media
+
+
+def _watched(
+    frames: Iterator[tuple[NDArray[np.uint8], Observation]], observations: list[Observation]
+) -> Iterator[NDArray[np.uint8]]:
+    for picture, observation in frames:
+        observations.append(observation)
+        yield picture
+
+
+def _described(
+    scene: Scene,
+    seed: int,
+    settings: RenderSettings,
+    size: tuple[int, int],
+    observations: list[Observation],
+) -> Take:
+    name = f"{scene.wad}-{scene.scenario or scene.map}-{seed:010d}"
+    incidents = incidents_of(observations, settings.rule)
+    return Take(
+        take=name,
+        file=f"{name}.ts",
+        wad=scene.wad,
+        map=scene.map,
+        scenario=scene.scenario,
+        split=settings.split,
+        seed=seed,
+        width=size[0],
+        height=size[1],
+        fps=settings.fps,
+        duration_s=len(observations) / settings.fps,
+        rule=settings.rule,
+        incidents=tuple(incidents),
+        ambiguous=tuple(ambiguous_spans(observations, incidents, settings.rule)),
+    )
+
+
+def _require_calm_ends(take: Take) -> None:
+    """Incidents must not run over a join of two takes: they would be one by the rule."""
+    if not take.incidents:
+        return
+    first, last = take.incidents[0].start_s, take.incidents[-1].end_s
+    if first < _CALM_ENDS_S or last > take.duration_s - _CALM_ENDS_S:
+        raise SimulationFailed(f"{take.take}: violent within {_CALM_ENDS_S:g} s of an end")
