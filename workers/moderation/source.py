@@ -1,0 +1,248 @@
+"""Where messages come from: one small interface, two Kafka clients behind it.
+
+The poll loop is never blocked by work: while there is no room, partitions are paused and polling
+goes on, so that membership of the group is kept.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final, Protocol
+
+from kafka import KafkaConsumer
+from kafka.consumer.subscription_state import AsyncConsumerRebalanceListener
+from kafka.errors import FencedInstanceIdError, KafkaError
+from kafka.future import Future
+from kafka.structs import OffsetAndMetadata, TopicPartition
+
+from schemas.frames import Header
+from workers.errors import BrokerUnavailable, Fenced
+from workers.kafka_access import client_config, last_client_error
+from workers.moderation.watermark import Partition
+from workers.settings import MIB, KafkaSettings
+
+logger = logging.getLogger(__name__)
+
+MAX_POLL_RECORDS: Final = 20
+FETCH_BYTES: Final = 16 * MIB
+Positions = Mapping[Partition, int]
+Drain = Callable[[frozenset[Partition]], Positions]
+"""Finishes work of partitions that move away, for a bounded time; returns what to commit."""
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One message of a partition; `epoch` counts the partition's assignments to this worker."""
+
+    partition: Partition
+    offset: int
+    timestamp_ms: int
+    key: bytes | None
+    headers: tuple[Header, ...]
+    value: bytes | None
+    epoch: int
+
+
+class MessageSource(Protocol):
+    """One member of a consumer group. One thread polls; `drain` is called on another."""
+
+    def poll(self, timeout_s: float) -> list[Record]:
+        """Records that came, as soon as any did.
+
+        Raises:
+            BrokerUnavailable: Nothing answers now; poll again.
+            Fenced: Another process took this one's place.
+        """
+        ...
+
+    def pause(self) -> None: ...
+
+    def resume(self) -> None: ...
+
+    def commit(self, positions: Positions) -> None:
+        """Commits without waiting; a failed commit is counted, the next one covers it."""
+        ...
+
+    def lag(self) -> int:
+        """Messages of the own partitions that were not fetched yet."""
+        ...
+
+    def assigned(self) -> frozenset[Partition]: ...
+
+    def close(self) -> None:
+        """Leaves the group after a last drain and commit."""
+        ...
+
+
+class KafkaPythonSource:
+    """kafka-python: pure Python, no compiler needed anywhere."""
+
+    def __init__(self, settings: KafkaSettings, topic: str, drain: Drain) -> None:
+        self._settings = settings
+        self._topic = topic
+        self._drain = drain
+        self._epochs: Counter[Partition] = Counter()
+        self._paused = False
+        self._fenced: FencedInstanceIdError | None = None
+        self.failed_commits = 0
+        session_ms = int(settings.session_timeout.total_seconds() * 1000)
+        try:
+            self._consumer = KafkaConsumer(
+                **client_config(settings),
+                group_id=settings.group,
+                group_instance_id=settings.instance_id,
+                enable_auto_commit=False,
+                auto_offset_reset="earliest",
+                session_timeout_ms=session_ms,
+                heartbeat_interval_ms=min(1000, session_ms // 6),
+                max_poll_records=MAX_POLL_RECORDS,
+                fetch_max_bytes=FETCH_BYTES,
+            )
+            self._consumer.subscribe([topic], listener=_Listener(self))
+        except KafkaError as error:
+            raise BrokerUnavailable(last_client_error(settings, error)) from error
+
+    def poll(self, timeout_s: float) -> list[Record]:
+        if self._fenced is not None:
+            raise Fenced(_fenced_text(self._settings)) from self._fenced
+        try:
+            batches = self._consumer.poll(timeout_ms=int(timeout_s * 1000))
+        except FencedInstanceIdError as error:
+            raise Fenced(_fenced_text(self._settings)) from error
+        except KafkaError as error:
+            raise BrokerUnavailable(last_client_error(self._settings, error)) from error
+        return [self._record(message) for batch in batches.values() for message in batch]
+
+    def pause(self) -> None:
+        self._paused = True
+        self._consumer.pause(*self._consumer.assignment())
+
+    def resume(self) -> None:
+        self._paused = False
+        self._consumer.resume(*self._consumer.paused())
+
+    def commit(self, positions: Positions) -> None:
+        if positions:
+            future = self._consumer.commit_async(_offsets(positions))
+            future.add_errback(self._commit_failed)
+
+    def lag(self) -> int:
+        lag = 0
+        for partition in self._consumer.assignment():
+            high = self._consumer.highwater(partition)
+            if high is not None:
+                lag += max(0, high - self._consumer.position(partition, timeout_ms=1000))
+        return lag
+
+    def assigned(self) -> frozenset[Partition]:
+        return frozenset(_partitions(self._consumer.assignment()))
+
+    def close(self) -> None:
+        positions = self._drain(self.assigned())
+        try:
+            if positions:
+                self._consumer.commit(_offsets(positions), timeout_ms=3000)
+        except KafkaError as error:
+            logger.warning("last commit failed, its messages will be read again: %s", error)
+        try:
+            self._consumer.close(autocommit=False, timeout_ms=5000)
+        except KafkaError as error:
+            logger.warning("leaving the group failed: %s", error)
+
+    def _record(self, message: Any) -> Record:
+        partition = Partition(message.topic, message.partition)
+        return Record(
+            partition,
+            message.offset,
+            message.timestamp,
+            message.key,
+            tuple(message.headers),
+            message.value,
+            self._epochs[partition],
+        )
+
+    def _commit_failed(self, error: Exception) -> None:
+        self.failed_commits += 1
+        if isinstance(error, FencedInstanceIdError):
+            self._fenced = error
+        else:
+            logger.warning("commit failed, the next one covers it: %s", error)
+
+    async def _revoked(self, partitions: Iterable[TopicPartition]) -> None:
+        """Runs on the client's own thread; blocking here would stop heartbeats."""
+        moving = frozenset(_partitions(partitions))
+        if not moving:
+            return
+        drained = Future()
+        threading.Thread(target=self._drain_into, args=(moving, drained), daemon=True).start()
+        positions: Positions = await drained
+        if positions:
+            try:
+                await self._consumer.commit_async(_offsets(positions))
+            except KafkaError as error:
+                self._commit_failed(error)
+
+    def _drain_into(self, moving: frozenset[Partition], drained: Future) -> None:
+        positions: Positions = {}
+        try:
+            positions = self._drain(moving)
+        finally:
+            self._consumer._net.call_soon_threadsafe(lambda: drained.success(positions))
+
+    def _assigned(self, partitions: Iterable[TopicPartition]) -> None:
+        self._epochs.update(_partitions(partitions))
+        if self._paused:
+            self._consumer.pause(*partitions)
+
+
+class _Listener(AsyncConsumerRebalanceListener):  # type: ignore[misc]  # kafka-python is untyped
+    """Called on the client's own thread; never commits synchronously there."""
+
+    def __init__(self, source: KafkaPythonSource) -> None:
+        self._source = source
+
+    async def on_partitions_revoked(self, revoked: Iterable[TopicPartition]) -> None:
+        await self._source._revoked(revoked)
+
+    async def on_partitions_assigned(self, assigned: Iterable[TopicPartition]) -> None:
+        self._source._assigned(assigned)
+
+    async def on_partitions_lost(self, lost: Iterable[TopicPartition]) -> None:
+        moving = frozenset(_partitions(lost))
+        logger.warning("partitions lost: %s", sorted(moving))
+
+
+def open_source(settings: KafkaSettings, topic: str, drain: Drain) -> MessageSource:
+    """The source that the settings name.
+
+    Raises:
+        BrokerUnavailable: Nothing answers at the address.
+        ConfigurationRejected: The client library is not installed.
+    """
+    if settings.client == "librdkafka":
+        from workers.moderation.librdkafka import LibrdkafkaSource  # only with its extra
+
+        return LibrdkafkaSource(settings, topic, drain)
+    return KafkaPythonSource(settings, topic, drain)
+
+
+def _partitions(found: Iterable[TopicPartition]) -> list[Partition]:
+    return [Partition(entry.topic, entry.partition) for entry in found]
+
+
+def _offsets(positions: Positions) -> dict[TopicPartition, OffsetAndMetadata]:
+    return {
+        TopicPartition(partition.topic, partition.number): OffsetAndMetadata(offset, "", -1)
+        for partition, offset in positions.items()
+    }
+
+
+def _fenced_text(settings: KafkaSettings) -> str:
+    return (
+        f"FLAGPOST_KAFKA_INSTANCE_ID {settings.instance_id!r}: another worker uses the same name; "
+        "give each worker its own"
+    )
