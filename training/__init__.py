@@ -1,0 +1,1 @@
+"""Training: from rendered play to a bundle. Workers never import this package or torch."""
