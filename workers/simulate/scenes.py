@@ -29,10 +29,10 @@ _DOOM1: Final[dict[Split, dict[int, tuple[int, ...]]]] = {
         1: (1, 2, 4, 5, 7, 8),
         2: (1, 2, 4, 6, 8, 9),
         3: (1, 3, 4, 6, 7),
-        4: (2, 3, 5, 6),
+        4: (2, 3, 5, 6, 8),
     },
     "validation": {1: (6,), 2: (3,), 3: (5, 8), 4: (4,)},
-    "test": {1: (3, 9), 2: (5, 7), 3: (2, 9), 4: (1, 7)},
+    "test": {1: (3, 9), 2: (5, 7), 3: (2, 9), 4: (1, 7, 9)},
 }
 _SCENARIOS: Final[dict[Split, tuple[str, ...]]] = {
     "train": ("deadly_corridor", "defend_the_line", "my_way_home", "simpler_basic"),
