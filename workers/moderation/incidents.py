@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from enum import StrEnum
 from typing import Final
 
 from pydantic import TypeAdapter
@@ -25,6 +24,7 @@ from engines.decision import (
 )
 from schemas.flags import Flag, Severity, flag_id_for
 from schemas.frames import StreamMetadata, capture_time
+from workers.review.records import FlagStep, Step
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,22 +101,6 @@ class Arrival:
     @property
     def position(self) -> str:
         return f"{self.topic}:{self.partition}"
-
-
-class Step(StrEnum):
-    """What the queue must do with a flag."""
-
-    OPEN = "open"
-    EXTEND = "extend"
-    CLOSE = "close"
-
-
-@dataclass(frozen=True, slots=True)
-class FlagStep:
-    """One operation on one flag, with the flag as it is after it."""
-
-    step: Step
-    flag: Flag
 
 
 SEQUENCES_KEPT: Final = 64

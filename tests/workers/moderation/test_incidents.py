@@ -12,13 +12,13 @@ from schemas.frames import StreamMetadata
 from workers.moderation.incidents import (
     Arrival,
     Policy,
-    Step,
     StreamState,
     bytes_from_state,
     fold,
     state_from_bytes,
     with_evidence,
 )
+from workers.review.records import Step
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 POLICY = Policy(IncidentRule(3, 0.8, 0.4, 5.0, 4.0), "tiny", "1")
