@@ -66,7 +66,6 @@ class EvidenceSettings(BaseSettings):
     url: str = "evidence"
     """A directory, or an object store by URL (s3://..., gs://...; needs its fsspec driver)."""
     pre_roll: timedelta = timedelta(seconds=6)
-    post_roll: timedelta = timedelta(seconds=0)
     pictures: int = Field(default=6, ge=1, le=20)
 
 

@@ -12,9 +12,17 @@ from typing import Any, Final
 
 from schemas.frames import ContentType
 from workers.moderation.arena import Span
-from workers.moderation.lanes import ScoredFrame
 
 MAX_ANSWER_BYTES: Final = 256 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class ScoredFrame:
+    """Seconds after the message's capture time, calibrated score, whether the media was damaged."""
+
+    pts_s: float
+    score: float
+    corrupt: bool = False
 
 
 @dataclass(frozen=True, slots=True)
