@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from workers.simulate.errors import SimulationFailed
-from workers.simulate.render import RenderSettings, render_take
+from workers.simulate.render import RenderSettings, render_take, take_name
 from workers.simulate.scenes import SPLITS, Split
 from workers.simulate.takes import Take
 from workers.simulate.truth import violent_share
@@ -51,7 +51,7 @@ def render(
 ) -> None:
     """Render takes of play with their truth into the directory POOL.
 
-    A take that is there already (same seed and number) is rendered again; a broken one is skipped.
+    A take that is there already (same split, seed and number) is kept as it is.
     """
     pool.mkdir(parents=True, exist_ok=True)
     settings = RenderSettings(split, fps, keyframe_interval, flashes)
@@ -59,13 +59,15 @@ def render(
     with _progress() as progress:
         task = progress.add_task(f"{split} takes", total=takes)
         for number in range(first, first + takes):
+            progress.advance(task)
+            if (pool / f"{take_name(number, seed, split)}.json").exists():
+                continue
             try:
                 done.append(render_take(pool, number, seed, settings))
             except SimulationFailed as error:
                 failed += 1
                 progress.console.print(f"skipped: {error}")
-            progress.advance(task)
-    if not done:
+    if failed == takes:
         raise SimulationFailed(f"none of {takes} takes could be rendered into {pool}")
     _report(done, failed, time.perf_counter() - started, as_json=as_json)
 
@@ -89,7 +91,7 @@ def _report(takes: list[Take], failed: int, took_s: float, *, as_json: bool) -> 
         "takes": len(takes),
         "failed": failed,
         "play_s": round(play_s, 1),
-        "violent_share": round(violent_s / play_s, 4),
+        "violent_share": round(violent_s / max(play_s, 1e-9), 4),
         "incidents": sum(len(take.incidents) for take in takes),
         "play_s_per_s": round(play_s / took_s, 1),
     }

@@ -33,13 +33,14 @@ _SUMMONED: Final = {
     "Arachnotron": 1,
     "WolfensteinSS": 1,
 }
-_WEAPON_WEIGHTS: Final = (1, 4, 5, 5, 2, 3, 1)
+_WEAPON_WEIGHTS: Final = (0.5, 4, 5, 5, 2, 3, 1)
 _TURN_LIMIT_DEG_S: Final = 420.0
 _RUN: Final = 22.0
 _SPEED: Final = 0.33
 """Map units a tic for each unit of forward speed, on open ground."""
 _WALL_AHEAD: Final = 5.0
 _PROJECTILES_LAST_S: Final = 4.0
+_TOO_DARK: Final = 12.0
 _LOW_HEALTH: Final = 35
 _AIMED_DEG: Final = 6.0
 
@@ -87,6 +88,8 @@ class Director:
         if self._rng.random() < 0.3:
             self._game.command("kill monsters")
         view = self._game.step(Controls(turn=self._rng.uniform(-180, 180)), 30)
+        if view.picture.mean() < _TOO_DARK:
+            raise SimulationFailed("too dark here to see anything")
         self._start_tics = round(view.time_s * TICS_PER_S)
         return view
 
@@ -215,11 +218,12 @@ class Director:
         angle = self._angle(target)
         half_width = degrees(atan(target.width / self._game.width))
         near = target.height > self._game.height * 0.6
+        turn = self._limited(angle + self._rng.normal(0, 1.5))
         return Controls(
-            turn=self._limited(angle + self._rng.normal(0, 1.5)),
+            turn=turn,
             forward=_RUN if weapon == 1 else (-10.0 if near else self._rng.uniform(0, 10)),
             sideways=0.0 if weapon == 1 else strafe,
-            attack=abs(angle) < max(_AIMED_DEG, half_width),
+            attack=abs(angle - turn) < max(_AIMED_DEG, half_width),
             weapon=weapon if self._rng.random() < 0.3 else None,
         )
 

@@ -52,11 +52,12 @@ def render_take(pool: Path, number: int, seed: int, settings: RenderSettings) ->
     Raises:
         SimulationFailed: No scene that was drawn gave a usable take.
     """
+    name = take_name(number, seed, settings.split)
     error = SimulationFailed("no attempt made")
     for attempt in range(_ATTEMPTS):
         take_seed = int(np.random.SeedSequence((seed, number, attempt)).generate_state(1)[0] >> 1)
         try:
-            take, media = _shoot(take_seed, settings)
+            take, media = _shoot(name, take_seed, settings)
         except SimulationFailed as failed:
             error = failed
             continue
@@ -65,7 +66,12 @@ def render_take(pool: Path, number: int, seed: int, settings: RenderSettings) ->
     raise SimulationFailed(f"take {number}: {_ATTEMPTS} attempts failed; the last: {error}")
 
 
-def _shoot(seed: int, settings: RenderSettings) -> tuple[Take, bytes]:
+def take_name(number: int, seed: int, split: Split) -> str:
+    """Names a take by what it is made from, so that a stopped rendering can go on."""
+    return f"{split}-{seed}-{number:05d}"
+
+
+def _shoot(name: str, seed: int, settings: RenderSettings) -> tuple[Take, bytes]:
     rng = np.random.default_rng(seed)
     scenes = scenes_of(settings.split)
     scene = scenes[int(rng.integers(len(scenes)))]
@@ -78,7 +84,7 @@ def _shoot(seed: int, settings: RenderSettings) -> tuple[Take, bytes]:
         game.restart(seed)
         director = Director(game, rng, settings.fps)
         media = film(_watched(director.play(script(rng)), observations), encoding)
-    take = _described(scene, seed, settings, (width, height), observations)
+    take = _described(name, scene, seed, settings, (width, height), observations)
     _require_calm_ends(take)
     return take, media
 
@@ -92,13 +98,13 @@ def _watched(
 
 
 def _described(
+    name: str,
     scene: Scene,
     seed: int,
     settings: RenderSettings,
     size: tuple[int, int],
     observations: list[Observation],
 ) -> Take:
-    name = f"{scene.wad}-{scene.scenario or scene.map}-{seed:010d}"
     incidents = incidents_of(observations, settings.rule)
     return Take(
         take=name,
