@@ -15,7 +15,7 @@ from workers.simulate.errors import SimulationFailed
 from workers.simulate.film import FilmSettings, film
 from workers.simulate.game import SIZES, Game
 from workers.simulate.scenes import Scene, Split, scenes_of
-from workers.simulate.script import script
+from workers.simulate.script import Stretch, script
 from workers.simulate.takes import Take, write_take
 from workers.simulate.truth import Observation, Rule, ambiguous_spans, incidents_of
 
@@ -53,11 +53,13 @@ def render_take(pool: Path, number: int, seed: int, settings: RenderSettings) ->
         SimulationFailed: No scene that was drawn gave a usable take.
     """
     name = take_name(number, seed, settings.split)
+    # A take that fails is tried elsewhere with the same script: else violent ones become rare.
+    stretches = script(np.random.default_rng((seed, number)))
     error = SimulationFailed("no attempt made")
     for attempt in range(_ATTEMPTS):
         take_seed = int(np.random.SeedSequence((seed, number, attempt)).generate_state(1)[0] >> 1)
         try:
-            take, media = _shoot(name, take_seed, settings)
+            take, media = _shoot(name, take_seed, stretches, settings)
         except SimulationFailed as failed:
             error = failed
             continue
@@ -71,7 +73,9 @@ def take_name(number: int, seed: int, split: Split) -> str:
     return f"{split}-{seed}-{number:05d}"
 
 
-def _shoot(name: str, seed: int, settings: RenderSettings) -> tuple[Take, bytes]:
+def _shoot(
+    name: str, seed: int, stretches: list[Stretch], settings: RenderSettings
+) -> tuple[Take, bytes]:
     rng = np.random.default_rng(seed)
     scenes = scenes_of(settings.split)
     scene = scenes[int(rng.integers(len(scenes)))]
@@ -83,7 +87,7 @@ def _shoot(name: str, seed: int, settings: RenderSettings) -> tuple[Take, bytes]
     with Game(scene, width, height, flash_strength=flash) as game:
         game.restart(seed)
         director = Director(game, rng, settings.fps)
-        media = film(_watched(director.play(script(rng)), observations), encoding)
+        media = film(_watched(director.play(stretches), observations), encoding)
     take = _described(name, scene, seed, settings, (width, height), observations)
     _require_calm_ends(take)
     return take, media
