@@ -51,11 +51,18 @@ class Channel:
         self._sequence = 0
         self._pending: deque[Truth] = deque()
         self._segments = self._play()
+        self._cued = next(self._segments)
+
+    @property
+    def next_end_s(self) -> float:
+        """When, on the stream's clock, the last frame of the next message has been captured."""
+        return self._cued.start_s + self._cued.duration_s
 
     def next_message(self) -> FrameMessage:
-        """The next segment; it can be sent when its last frame has been captured."""
-        segment = next(self._segments)
-        self.position_s = segment.start_s + segment.duration_s
+        """The next segment; it can be sent at `next_end_s`."""
+        segment = self._cued
+        self.position_s = self.next_end_s
+        self._cued = next(self._segments)
         return self._message(
             EventType.FRAMES,
             captured_s=segment.start_s,

@@ -1,106 +1,112 @@
-"""`flagpost simulate` and `flagpost simulate render`."""
+"""`flagpost simulate`: plays live gameplay streams with exact truth onto Kafka."""
 
 from __future__ import annotations
 
-import json
-import time
+import threading
 from pathlib import Path
 
 import click
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from workers.simulate.errors import SimulationFailed
-from workers.simulate.render import RenderSettings, render_take, take_name
+from workers.lifecycle import stop_on_signals
+from workers.settings import KafkaSettings, read_settings
+from workers.simulate.live import LiveSettings, play_live
+from workers.simulate.rendering import MIXED, SIZE_NAMES, render, size_from_name
 from workers.simulate.scenes import SPLITS, Split
-from workers.simulate.takes import Take
-from workers.simulate.truth import violent_share
+
+DEFAULT_POOL = Path.home() / ".cache" / "flagpost" / "takes"
 
 
-@click.group(invoke_without_command=True)
-@click.pass_context
-def simulate(ctx: click.Context) -> None:
-    """Play live gameplay streams with exact truth."""
-
-
-@simulate.command(
-    epilog="Example: flagpost simulate render pool --takes 100 --split train --fps 4 "
-    "--keyframe-interval 0.25"
+@click.group(
+    invoke_without_command=True,
+    epilog="Example: flagpost simulate --streams 12 --duration 300 --truth truth.jsonl",
 )
-@click.argument("pool", type=click.Path(path_type=Path, file_okay=False))
-@click.option("--takes", type=click.IntRange(min=1), default=40, show_default=True)
-@click.option("--first", type=click.IntRange(min=0), default=0, help="Number of the first take.")
-@click.option("--split", type=click.Choice(SPLITS), default="test", show_default=True)
-@click.option("--fps", type=click.FloatRange(1, 35), default=15.0, show_default=True)
+@click.option("--streams", type=click.IntRange(1, 10_000), default=12, show_default=True)
+@click.option("--duration", type=click.FloatRange(min=1), help="Seconds; endless if not given.")
+@click.option("--truth", type=click.Path(path_type=Path, dir_okay=False), help="JSONL file.")
 @click.option(
-    "--keyframe-interval", type=click.FloatRange(0.02, 10), default=0.5, help="In seconds."
+    "--also",
+    multiple=True,
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    help="An ordinary video, looped as one more stream; may be given again.",
 )
-@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
+@click.option(
+    "--pool",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=DEFAULT_POOL,
+    help="Directory of rendered takes, kept for the next run.  [default: in ~/.cache]",
+)
+@click.option(
+    "--pool-takes",
+    type=click.IntRange(min=0),
+    default=40,
+    show_default=True,
+    help="Render up to this many takes meanwhile; 0: only play what is there.",
+)
+@click.option(
+    "--cpu-share",
+    type=click.FloatRange(0.02, 1),
+    default=0.3,
+    show_default=True,
+    help="Of one core, for rendering while streams run.",
+)
+@click.option("--split", type=click.Choice(SPLITS), default="test", show_default=True)
+@click.option("--size", type=click.Choice(SIZE_NAMES), default=MIXED, show_default=True)
+@click.option("--fps", type=click.FloatRange(1, 35), default=15.0, show_default=True)
 @click.option("--flashes/--no-flashes", default=True, help="Red flashes when the player is hurt.")
+@click.option("--segment", type=click.FloatRange(0.1, 60), default=1.0, help="Seconds.")
+@click.option("--fast", is_flag=True, help="As fast as Kafka takes it; needs --duration.")
+@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
+@click.option("--config", type=click.Path(path_type=Path, dir_okay=False), help="Settings file.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object at the end.")
-def render(
+@click.pass_context
+def simulate(
+    ctx: click.Context,
+    streams: int,
+    duration: float | None,
+    truth: Path | None,
+    also: tuple[Path, ...],
     pool: Path,
-    takes: int,
-    first: int,
+    pool_takes: int,
+    cpu_share: float,
     split: Split,
+    size: str,
     fps: float,
-    keyframe_interval: float,
-    seed: int,
     flashes: bool,
+    segment: float,
+    fast: bool,
+    seed: int,
+    config: Path | None,
     as_json: bool,
 ) -> None:
-    """Render takes of play with their truth into the directory POOL.
+    """Play live gameplay streams with exact truth.
 
-    A take that is there already (same split, seed and number) is kept as it is.
+    Takes are rendered into a pool while streams play from it. Truth goes to the truth topic, and
+    to a file where one is given. Kafka is found by FLAGPOST_KAFKA_* or --config.
     """
-    pool.mkdir(parents=True, exist_ok=True)
-    settings = RenderSettings(split, fps, keyframe_interval, flashes)
-    started, done, failed = time.perf_counter(), list[Take](), 0
-    with _progress() as progress:
-        task = progress.add_task(f"{split} takes", total=takes)
-        for number in range(first, first + takes):
-            progress.advance(task)
-            if (pool / f"{take_name(number, seed, split)}.json").exists():
-                continue
-            try:
-                done.append(render_take(pool, number, seed, settings))
-            except SimulationFailed as error:
-                failed += 1
-                progress.console.print(f"skipped: {error}")
-    if failed == takes:
-        raise SimulationFailed(f"none of {takes} takes could be rendered into {pool}")
-    _report(done, failed, time.perf_counter() - started, as_json=as_json)
-
-
-def _progress() -> Progress:
-    return Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(),
-        console=Console(stderr=True),
+    if ctx.invoked_subcommand is not None:
+        return
+    if fast and duration is None:
+        raise click.UsageError("--fast needs --duration: it would never end")
+    settings = LiveSettings(
+        streams=streams,
+        duration_s=duration,
+        truth=truth,
+        also=also,
+        pool=pool,
+        pool_takes=pool_takes,
+        cpu_share=cpu_share,
+        split=split,
+        size=size_from_name(size),
+        fps=fps,
+        flashes=flashes,
+        segment_s=segment,
+        fast=fast,
+        seed=seed,
     )
+    stopping = threading.Event()
+    stop_on_signals(stopping)
+    summary = play_live(settings, read_settings(KafkaSettings, config), stopping)
+    click.echo(summary.as_json() if as_json else summary.as_sentence())
 
 
-def _report(takes: list[Take], failed: int, took_s: float, *, as_json: bool) -> None:
-    play_s = sum(take.duration_s for take in takes)
-    violent_s = sum(
-        violent_share(take.incidents, take.duration_s) * take.duration_s for take in takes
-    )
-    summary = {
-        "takes": len(takes),
-        "failed": failed,
-        "play_s": round(play_s, 1),
-        "violent_share": round(violent_s / max(play_s, 1e-9), 4),
-        "incidents": sum(len(take.incidents) for take in takes),
-        "play_s_per_s": round(play_s / took_s, 1),
-    }
-    click.echo(json.dumps(summary) if as_json else _sentence(summary))
-
-
-def _sentence(summary: dict[str, float]) -> str:
-    return (
-        f"{summary['takes']} takes, {summary['play_s']:.0f} s of play, "
-        f"{summary['violent_share']:.0%} violent in {summary['incidents']} incidents, "
-        f"{summary['play_s_per_s']:g} times faster than life; {summary['failed']} failed"
-    )
+simulate.add_command(render)

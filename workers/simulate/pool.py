@@ -121,12 +121,8 @@ class PoolFiller:
                     stdout=log,
                     stderr=log,
                     stdin=subprocess.DEVNULL,
-                    preexec_fn=_stay_behind,
                 )
-
-
-def _stay_behind() -> None:
-    os.nice(_NICENESS)
+            os.setpriority(os.PRIO_PROCESS, self._child.pid, _NICENESS)
 
 
 def _arguments(

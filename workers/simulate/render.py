@@ -14,6 +14,7 @@ from workers.simulate.director import Director
 from workers.simulate.errors import SimulationFailed
 from workers.simulate.film import FilmSettings, film
 from workers.simulate.game import SIZES, Game
+from workers.simulate.pace import Pace
 from workers.simulate.scenes import Scene, Split, scenes_of
 from workers.simulate.script import Stretch, script
 from workers.simulate.takes import Take, write_take
@@ -37,6 +38,8 @@ class RenderSettings:
     flashes: bool = True
     size: tuple[int, int] | None = None
     """Width and height of every take; drawn for each where None."""
+    cpu_share: float = 1.0
+    """Of one core, game and encoder together."""
     rule: Rule = field(default_factory=Rule)
 
 
@@ -87,18 +90,23 @@ def _shoot(
     with Game(scene, width, height, flash_strength=flash) as game:
         game.restart(seed)
         director = Director(game, rng, settings.fps)
-        media = film(_watched(director.play(stretches), observations), encoding)
+        media = film(
+            _watched(director.play(stretches), observations, Pace(settings.cpu_share)), encoding
+        )
     take = _described(name, scene, seed, settings, (width, height), observations)
     _require_calm_ends(take)
     return take, media
 
 
 def _watched(
-    frames: Iterator[tuple[NDArray[np.uint8], Observation]], observations: list[Observation]
+    frames: Iterator[tuple[NDArray[np.uint8], Observation]],
+    observations: list[Observation],
+    pace: Pace,
 ) -> Iterator[NDArray[np.uint8]]:
     for picture, observation in frames:
         observations.append(observation)
         yield picture
+        pace.rest()
 
 
 def _described(
