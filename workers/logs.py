@@ -35,6 +35,8 @@ def configure_logging(level: str, format: LogFormat) -> None:
         root.removeHandler(old)
     root.addHandler(handler)
     root.setLevel(level)
+    # kafka-python tells of every connection at INFO; only its warnings concern an operator.
+    logging.getLogger("kafka").setLevel(max(logging.getLevelName(level), logging.WARNING))
 
 
 class StderrHandler(logging.Handler):

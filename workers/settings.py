@@ -12,13 +12,19 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Literal, TypeVar
 
-from pydantic import Field, SecretStr, ValidationError
+from pydantic import BeforeValidator, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from workers.errors import ConfigurationRejected
 
 MIB = 1 << 20
-Names = Annotated[tuple[str, ...], NoDecode]
+
+
+def _split(text: object) -> object:
+    return tuple(filter(None, text.split(","))) if isinstance(text, str) else text
+
+
+Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)]
 
 
 class KafkaSettings(BaseSettings):

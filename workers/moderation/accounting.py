@@ -31,8 +31,8 @@ class Outcome(StrEnum):
 class FrameAccount:
     """Frames in, frames out by outcome. Safe to read from any thread.
 
-    A message whose frames cannot be counted (refused, duplicate, replayed, handed over) counts as
-    one frame.
+    The frames of a message are its keyframes: the ones that can be looked at. A message whose
+    frames cannot be counted (refused, doubled, replayed, handed over, still in work) counts as one.
     """
 
     def __init__(self) -> None:

@@ -47,20 +47,27 @@ class Admission:
 
     def _entry(self, record: Record, message: FrameMessage | MessageRejected) -> Entry:
         if isinstance(message, MessageRejected):
-            entry = Entry(next(self._serials), record, None)
+            entry = Entry(next(self._serials), record, None, len(record.value or b""))
             entry.refuse("contract", str(message))
             return entry
         arrival = _arrival(record, message)
         # The media is in the record and, later, in the arena; never in both.
-        entry = Entry(next(self._serials), record, arrival, message.content_type, message.dataref)
+        entry = Entry(
+            next(self._serials),
+            record,
+            arrival,
+            len(message.data),
+            message.content_type,
+            message.dataref,
+        )
         lane = self._lanes[message.stream_id]
         lane.seen_s = time.monotonic()
-        self._judge(entry, lane, arrival, len(message.data))
+        self._judge(entry, lane, arrival)
         lane.taken_in = lane.taken_in.with_message(arrival.session_id, arrival.sequence)
         lane.entries.append(entry)
         return entry
 
-    def _judge(self, entry: Entry, lane: Lane, arrival: Arrival, size: int) -> None:
+    def _judge(self, entry: Entry, lane: Lane, arrival: Arrival) -> None:
         """Settles what needs no decoding."""
         if lane.stored.get(arrival.position, -1) >= arrival.offset:
             entry.is_decided = False
@@ -76,11 +83,11 @@ class Admission:
                 "decoders crashed or overran on this stream several times in a row; it is tried "
                 "again shortly",
             )
-        elif size > self._room_bytes:
+        elif entry.size_bytes > self._room_bytes:
             entry.refuse(
                 "too-large",
-                f"got {size} bytes of media, room for {self._room_bytes}; send shorter segments "
-                "or raise FLAGPOST_WORKER_MEMORY",
+                f"got {entry.size_bytes} bytes of media, room for {self._room_bytes}; send shorter "
+                "segments or raise FLAGPOST_WORKER_MEMORY",
             )
 
 

@@ -54,6 +54,8 @@ class Entry:
     record: Record
     arrival: Arrival | None
     """None where the message breaks its contract: nobody knows its stream."""
+    size_bytes: int = 0
+    """Bytes of the record as Kafka delivered it."""
     content_type: ContentType | None = None
     dataref: str | None = None
     span: Span | None = None
@@ -61,6 +63,7 @@ class Entry:
     looks: tuple[ScoredFrame, ...] = ()
     outcomes: dict[Outcome, int] = field(default_factory=dict)
     refusal: Refusal | None = None
+    opened_flag: bool = False
     is_decided: bool = True
     """False for a doubled or replayed message: it leaves its stream as it was."""
 

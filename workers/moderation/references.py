@@ -7,6 +7,7 @@ with the prefixes after normalisation, redirects are refused, and local paths ar
 from __future__ import annotations
 
 import posixpath
+import time
 import urllib.error
 import urllib.request
 from pathlib import Path
@@ -18,6 +19,8 @@ import fsspec
 from workers.errors import ConfigurationRejected, DeadLettered, Retryable
 
 TIMEOUT_S: Final = 5.0
+PAUSES_S: Final = (0.3, 0.7, 1.5, 0.0)
+"""Waits after each failed try of `read_patiently`."""
 _WEB: Final = ("http", "https")
 
 
@@ -93,6 +96,20 @@ class ReferenceReader:
                 "too-large", f"{reference[:200]}: more than {self._limit_bytes} bytes of media"
             )
         return data
+
+    def read_patiently(self, reference: str) -> bytes:
+        """Like `read`, but asks a place that does not answer a few times.
+
+        Raises:
+            DeadLettered: Not allowed, not there, too large, or not answering for seconds.
+        """
+        for pause_s in PAUSES_S:
+            try:
+                return self.read(reference)
+            except ReferenceUnavailable as error:
+                last = error
+                time.sleep(pause_s)
+        raise DeadLettered("reference-unavailable", f"{last}, {len(PAUSES_S)} times")
 
     def _opened(self, address: str) -> IO[bytes]:
         if urlsplit(address).scheme in _WEB:

@@ -26,6 +26,7 @@ class _Track:
     position: int | None = None
     """Next offset to read when everything below is done; None while nothing is."""
     is_news: bool = False
+    given_up: int = 0
 
 
 class OffsetLedger:
@@ -55,6 +56,11 @@ class OffsetLedger:
             track.position = finished + 1
             track.is_news = True
 
+    def give_up(self, partition: Partition) -> None:
+        """One delivered offset will never be finished here; its next owner reads it again."""
+        if partition in self._tracks:
+            self._tracks[partition].given_up += 1
+
     def news(self) -> dict[Partition, int]:
         """Positions that moved since the last call: what to commit now."""
         moved: dict[Partition, int] = {}
@@ -70,8 +76,9 @@ class OffsetLedger:
         return track.position if track else None
 
     def unfinished(self, partition: Partition) -> int:
+        """Delivered offsets that this worker still works on."""
         track = self._tracks.get(partition)
-        return len(track.order) if track else 0
+        return len(track.order) - len(track.done) - track.given_up if track else 0
 
     def forget(self, partition: Partition) -> None:
         """The partition belongs to another worker now."""

@@ -1,0 +1,334 @@
+"""The moderation worker: consume, decode and infer, decide, gather evidence, publish, commit.
+
+One loop on the main thread moves messages from stage to stage; nothing in it waits except for the
+crew's answers. Consuming, evidence writes and references have threads of their own.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from dataclasses import dataclass, field
+from typing import Final
+
+from workers.errors import BrokerUnavailable, QueueUnavailable
+from workers.moderation.accounting import FrameAccount, Outcome
+from workers.moderation.admission import Admission
+from workers.moderation.arena import Arena
+from workers.moderation.cases import FIRST_SERIAL, CaseDesk
+from workers.moderation.consume import Consumer
+from workers.moderation.crew import Crew
+from workers.moderation.deadletters import CircuitBreaker, DeadLetterPublisher
+from workers.moderation.dispatch import Dispatcher
+from workers.moderation.incidents import Policy, bytes_from_state, fold
+from workers.moderation.jobs import ClipMade, Scored
+from workers.moderation.jobs import Outcome as Answer
+from workers.moderation.lanes import Entry, Lane, Lanes, PastPart, Stage
+from workers.moderation.publish import Outgoing, Publisher
+from workers.moderation.source import Positions, Record
+from workers.moderation.watermark import OffsetLedger, Partition
+from workers.review.records import FlagStep, Step, StreamUpdate
+from workers.telemetry import Health, Metrics
+
+logger = logging.getLogger(__name__)
+
+TURN_S: Final = 0.05
+GAUGES_EVERY_S: Final = 1.0
+HAND_OVER_S: Final = 3.0
+"""How long a partition that moves away may wait for its work; a slow one stalls the group."""
+_STRIKING: Final = frozenset({"decoder-crashed", "time-limit"})
+
+
+@dataclass(slots=True, eq=False)
+class _HandOver:
+    """Partitions that move away: the client waits until their work is done, or the deadline."""
+
+    partitions: frozenset[Partition]
+    deadline_s: float
+    done: threading.Event = field(default_factory=threading.Event)
+    positions: dict[Partition, int] = field(default_factory=dict)
+    is_begun: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Stages:
+    """The parts of a worker, as `assembly` puts them together."""
+
+    arena: Arena
+    crew: Crew
+    lanes: Lanes
+    admission: Admission
+    dispatcher: Dispatcher
+    cases: CaseDesk
+    publisher: Publisher
+    dead_letters: DeadLetterPublisher
+    breaker: CircuitBreaker
+
+
+class Worker:
+    """Moves messages through the stages until it is told to stop."""
+
+    def __init__(
+        self,
+        stages: Stages,
+        policy: Policy,
+        account: FrameAccount,
+        metrics: Metrics,
+        health: Health,
+    ) -> None:
+        self._s = stages
+        self._policy = policy
+        self._account = account
+        self._metrics = metrics
+        self._health = health
+        self._ledger = OffsetLedger()
+        self._records: list[Record] = []
+        self._refused: list[Outgoing] = []
+        self._hand_over: _HandOver | None = None
+        self._gauges_after_s = 0.0
+        self._consumer: Consumer
+
+    def drain(self, partitions: frozenset[Partition]) -> Positions:
+        """Finishes work of partitions that move away; called on a thread of the Kafka client.
+
+        Work that no decoder has begun is left to the next owner. What is not done at the deadline
+        is left too: its effect is stored once, whoever stores it.
+        """
+        hand_over = _HandOver(partitions, time.monotonic() + HAND_OVER_S)
+        self._hand_over = hand_over
+        self._s.crew.wake()
+        hand_over.done.wait(HAND_OVER_S + 1.0)
+        return hand_over.positions
+
+    def run(self, consumer: Consumer, stopping: threading.Event, drain_limit_s: float) -> None:
+        """Works until `stopping` is set and the last drain is done.
+
+        Raises:
+            Fatal: The process must end; what was not committed is read again.
+        """
+        self._consumer = consumer
+        consumer.start()
+        stop_by_s: float | None = None
+        while consumer.is_alive:
+            self._turn()
+            if consumer.failure is not None:
+                consumer.stop()
+            if stopping.is_set() and stop_by_s is None:
+                # Stop taking; the source's last drain then waits for what is in work.
+                stop_by_s = time.monotonic() + drain_limit_s
+                consumer.stop()
+                self._health.obstruct("stop", "draining")
+            if stop_by_s is not None and time.monotonic() > stop_by_s:
+                logger.warning("drain limit reached; open work is read again after the restart")
+                break
+        if consumer.failure is not None:
+            raise consumer.failure
+
+    def _turn(self) -> None:
+        self._health.beat("work")
+        for answer in self._s.crew.poll(self._patience_s()):
+            self._take(answer)
+        self._admit()
+        self._s.dispatcher.advance()
+        for lane in self._s.lanes:
+            if lane.entries:
+                self._decide(lane)
+        self._finish_cases()
+        self._publish_refused()
+        for entry in self._s.publisher.settled():
+            self._settle(entry)
+        self._consumer.commit(self._ledger.news())
+        self._serve_hand_over()
+        self._show_gauges()
+
+    def _patience_s(self) -> float:
+        return 0.0 if self._records and self._s.crew.free else TURN_S
+
+    def _take(self, answer: Answer) -> None:
+        """One answer of the crew."""
+        if isinstance(answer, ClipMade) or answer.serial >= FIRST_SERIAL:
+            assert not isinstance(answer, Scored)
+            self._s.cases.answer(answer)
+            return
+        entry = self._s.dispatcher.answer(answer)
+        if entry is None or entry.arrival is None:
+            return
+        lane = self._s.lanes[entry.arrival.stream_id]
+        if isinstance(answer, Scored):
+            lane.strikes = 0
+            self._metrics.decode_time.inc(answer.decode_s)
+            self._metrics.infer_time.inc(answer.infer_s)
+            self._metrics.score_latency.observe(_age_s(entry))
+        elif answer.reason in _STRIKING:
+            lane.strike()
+
+    def _admit(self) -> None:
+        """Lets records in that Kafka delivered; while Redis is away they wait."""
+        self._records += self._consumer.take()
+        if not self._records:
+            return
+        try:
+            entries = self._s.admission.admit(self._records)
+        except QueueUnavailable as error:
+            self._health.obstruct("redis", str(error))
+            return
+        self._records = []
+        for entry in entries:
+            self._enter(entry)
+
+    def _enter(self, entry: Entry) -> None:
+        record = entry.record
+        self._metrics.messages.inc()
+        self._metrics.message_bytes.inc(entry.size_bytes)
+        self._account.arrive(1)
+        self._ledger.deliver(record.partition, record.offset, record.epoch)
+        if entry.stage is not Stage.READY:
+            self._s.dispatcher.offer(entry)
+            return
+        self._consumer.free(entry.size_bytes)
+        if entry.arrival is None:
+            self._leave(entry, None)
+
+    def _decide(self, lane: Lane) -> None:
+        """Folds finished messages of a stream into its state, in order."""
+        for entry in lane.ready():
+            assert entry.arrival is not None
+            if not entry.is_decided:
+                self._leave(entry, None)
+                continue
+            looks = tuple((look.pts_s, look.score) for look in entry.looks)
+            state, steps = fold(lane.state, entry.arrival, looks, self._policy)
+            self._remember(lane, entry)
+            if any(step.step is Step.OPEN for step in steps):
+                self._s.cases.open(lane, entry, state, steps)
+            else:
+                lane.state = state
+                self._leave(entry, _update(entry, bytes_from_state(state), steps))
+
+    def _remember(self, lane: Lane, entry: Entry) -> None:
+        """Keeps what evidence may need: the media stays where it is until its room is needed."""
+        if entry.looks and entry.arrival is not None and entry.content_type is not None:
+            captured_s = entry.arrival.captured_at.timestamp()
+            lane.past.append(
+                PastPart(captured_s, entry.content_type, entry.span, entry.dataref, entry.looks)
+            )
+
+    def _finish_cases(self) -> None:
+        for case in self._s.cases.finished():
+            assert case.evidence is not None
+            state, steps = case.with_evidence(case.evidence.result())
+            case.lane.state = state
+            self._leave(case.entry, _update(case.entry, bytes_from_state(state), steps))
+            self._decide(case.lane)
+
+    def _leave(self, entry: Entry, update: StreamUpdate | None) -> None:
+        """The entry's fate is known: to Redis, and if it was refused, to the dead letters first."""
+        # It was counted as one frame when it came; now its frames are known.
+        self._account.arrive(sum(entry.outcomes.values()) - 1)
+        outgoing = Outgoing(entry, update)
+        if entry.refusal is None:
+            self._s.breaker.good()
+            self._s.publisher.add(outgoing)
+        else:
+            self._refused.append(outgoing)
+
+    def _publish_refused(self) -> None:
+        """Dead letters are acknowledged before their offsets may be committed."""
+        if not self._refused:
+            return
+        try:
+            for outgoing in self._refused:
+                self._set_aside(outgoing.entry)
+            self._s.dead_letters.flush()
+        except BrokerUnavailable as error:
+            logger.warning("dead letters wait: %s", error)
+            return
+        refused, self._refused = self._refused, []
+        for outgoing in refused:
+            self._s.publisher.add(outgoing)
+            assert outgoing.entry.refusal is not None
+            self._metrics.dead_letters.labels(outgoing.entry.refusal.reason).inc()
+            self._s.breaker.bad(outgoing.entry.record.key, outgoing.entry.refusal)
+
+    def _set_aside(self, entry: Entry) -> None:
+        assert entry.refusal is not None
+        media = entry.record.value
+        if entry.span is not None:
+            media = self._s.arena.read(entry.span)
+        self._s.dead_letters.publish(entry.record, media, entry.refusal)
+
+    def _settle(self, entry: Entry) -> None:
+        """Redis holds its effect: count it, give its room back, let its offset be committed."""
+        self._account.settle(entry.outcomes)
+        self._s.dispatcher.release(entry)
+        record = entry.record
+        self._ledger.finish(record.partition, record.offset, record.epoch)
+        if entry.opened_flag:
+            self._metrics.flag_latency.observe(_age_s(entry))
+
+    def _serve_hand_over(self) -> None:
+        hand_over = self._hand_over
+        if hand_over is None:
+            return
+        if not hand_over.is_begun:
+            hand_over.is_begun = True
+            self._give_up_waiting(hand_over.partitions)
+        is_late = time.monotonic() > hand_over.deadline_s
+        if is_late or not any(map(self._ledger.unfinished, hand_over.partitions)):
+            self._complete(hand_over)
+
+    def _give_up_waiting(self, partitions: frozenset[Partition]) -> None:
+        """Nobody has begun these; the next owner reads them again."""
+        moving = [record for record in self._records if record.partition in partitions]
+        self._records = [record for record in self._records if record not in moving]
+        for record in moving:
+            self._consumer.free(len(record.value or b""))
+        dropped = self._s.dispatcher.drop_waiting(
+            lambda entry: entry.record.partition in partitions
+        )
+        for entry in dropped:
+            self._abandon(entry)
+
+    def _abandon(self, entry: Entry) -> None:
+        """An entry that leaves without an effect; its offset stays uncommitted."""
+        self._account.settle({Outcome.HANDED_OVER: 1})
+        self._ledger.give_up(entry.record.partition)
+        if entry.arrival is not None:
+            self._s.lanes[entry.arrival.stream_id].entries.remove(entry)
+
+    def _complete(self, hand_over: _HandOver) -> None:
+        for partition in hand_over.partitions:
+            position = self._ledger.position(partition)
+            if position is not None:
+                hand_over.positions[partition] = position
+            self._ledger.forget(partition)
+        for lane in self._s.lanes:
+            if not lane.entries and not lane.busy:
+                self._s.lanes.forget(lane.stream_id)
+        self._hand_over = None
+        hand_over.done.set()
+
+    def _show_gauges(self) -> None:
+        now_s = time.monotonic()
+        if now_s < self._gauges_after_s:
+            return
+        self._gauges_after_s = now_s + GAUGES_EVERY_S
+        self._metrics.held_bytes.set(self._s.arena.held_bytes)
+        self._metrics.child_restarts.set(self._s.crew.restarts)
+        self._metrics.streams.set(len(self._s.lanes))
+        self._metrics.lag.set(self._consumer.lag)
+        self._metrics.paused.set(int(self._consumer.is_paused))
+        self._s.lanes.forget_idle()
+
+
+def _update(entry: Entry, state: bytes, steps: tuple[FlagStep, ...]) -> StreamUpdate:
+    assert entry.arrival is not None
+    entry.opened_flag = any(step.step is Step.OPEN for step in steps)
+    arrival = entry.arrival
+    return StreamUpdate(arrival.stream_id, arrival.position, arrival.offset, state, steps)
+
+
+def _age_s(entry: Entry) -> float:
+    """Seconds since the message's Kafka timestamp."""
+    return max(0.0, time.time() - entry.record.timestamp_ms / 1000)
