@@ -25,7 +25,7 @@ from workers.simulate.reels import reel_from_file
 from workers.simulate.scenes import Split
 from workers.simulate.truth_log import TruthLog
 
-TAKES_TO_START: Final = 4
+TAKES_TO_START: Final = 3
 
 
 @dataclass(frozen=True, slots=True)

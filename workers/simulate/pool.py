@@ -16,6 +16,7 @@ from workers.simulate.takes import read_take, sidecars
 from workers.simulate.truth import Rule
 
 _NICENESS: Final = 10
+_OPENING_SIZE: Final = (640, 360)
 
 
 class Pool:
@@ -63,8 +64,8 @@ class FillSettings:
     flashes: bool
     cpu_share: float
     """Of one core, once the first takes are there; 0 to 1."""
-    eager_takes: int = 4
-    """Rendered at full speed and 640x360, so that streams start soon."""
+    opening_takes: int = 6
+    """Short ones, rendered at full speed, so that streams start soon."""
 
 
 class PoolFiller:
@@ -75,11 +76,12 @@ class PoolFiller:
 
     def __init__(self, directory: Path, settings: FillSettings) -> None:
         self._directory = directory
-        eager = min(settings.eager_takes, settings.takes)
-        self._phases = [_arguments(directory, settings, 0, eager, 1.0)]
-        if settings.takes > eager:
-            rest = settings.takes - eager
-            self._phases.append(_arguments(directory, settings, eager, rest, settings.cpu_share))
+        opening = min(settings.opening_takes, settings.takes)
+        rest = settings.takes - opening
+        self._phases = [(_arguments(directory, settings, 0, opening, 1.0), 0)]
+        if rest:
+            later = _arguments(directory, settings, opening, rest, settings.cpu_share)
+            self._phases.append((later, _NICENESS))
         self._child: subprocess.Popen[bytes] | None = None
         self._log = directory / "render.log"
 
@@ -115,25 +117,28 @@ class PoolFiller:
                 lines = self._log.read_text(errors="replace").strip().splitlines() or ["no output"]
                 raise PoolRejected(f"rendering into {self._directory} failed: {lines[-1]}")
         if self._phases:
+            arguments, niceness = self._phases.pop(0)
             with self._log.open("wb") as log:
                 self._child = subprocess.Popen(
-                    self._phases.pop(0),
+                    arguments,
                     stdout=log,
                     stderr=log,
                     stdin=subprocess.DEVNULL,
                 )
-            os.setpriority(os.PRIO_PROCESS, self._child.pid, _NICENESS)
+            os.setpriority(os.PRIO_PROCESS, self._child.pid, niceness)
 
 
 def _arguments(
     directory: Path, settings: FillSettings, first: int, takes: int, share: float
 ) -> list[str]:
-    size = settings.size or ((640, 360) if first == 0 else None)
+    opening = first == 0
+    size = settings.size or (_OPENING_SIZE if opening else None)
     return [
         *(sys.executable, "-m", "workers.cli", "simulate", "render", str(directory)),
         *("--first", str(first), "--takes", str(takes), "--split", settings.split),
         *("--fps", f"{settings.fps:g}", "--seed", str(settings.seed)),
         *("--cpu-share", f"{share:g}"),
         *(("--size", f"{size[0]}x{size[1]}") if size else ()),
+        *(("--short",) if opening else ()),
         "--flashes" if settings.flashes else "--no-flashes",
     ]

@@ -16,7 +16,7 @@ from workers.simulate.film import FilmSettings, film
 from workers.simulate.game import SIZES, Game
 from workers.simulate.pace import Pace
 from workers.simulate.scenes import Scene, Split, scenes_of
-from workers.simulate.script import Stretch, script
+from workers.simulate.script import Stretch, opening_script, script
 from workers.simulate.takes import Take, write_take
 from workers.simulate.truth import Observation, Rule, ambiguous_spans, incidents_of
 
@@ -38,6 +38,8 @@ class RenderSettings:
     flashes: bool = True
     size: tuple[int, int] | None = None
     """Width and height of every take; drawn for each where None."""
+    short: bool = False
+    """Takes of about 14 s with one early fight."""
     cpu_share: float = 1.0
     """Of one core, game and encoder together."""
     rule: Rule = field(default_factory=Rule)
@@ -57,7 +59,8 @@ def render_take(pool: Path, number: int, seed: int, settings: RenderSettings) ->
     """
     name = take_name(number, seed, settings.split)
     # A take that fails is tried elsewhere with the same script: else violent ones become rare.
-    stretches = script(np.random.default_rng((seed, number)))
+    draw = opening_script if settings.short else script
+    stretches = draw(np.random.default_rng((seed, number)))
     error = SimulationFailed("no attempt made")
     for attempt in range(_ATTEMPTS):
         take_seed = int(np.random.SeedSequence((seed, number, attempt)).generate_state(1)[0] >> 1)

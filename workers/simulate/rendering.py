@@ -40,6 +40,7 @@ def size_from_name(name: str) -> tuple[int, int] | None:
 @click.option("--fps", type=click.FloatRange(1, 35), default=15.0, show_default=True)
 @click.option("--keyframe-interval", type=click.FloatRange(0.02, 10), default=0.5, help="Seconds.")
 @click.option("--size", type=click.Choice(SIZE_NAMES), default=MIXED, show_default=True)
+@click.option("--short", is_flag=True, help="Takes of about 14 s with one early fight.")
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
 @click.option("--flashes/--no-flashes", default=True, help="Red flashes when the player is hurt.")
 @click.option(
@@ -54,6 +55,7 @@ def render(
     fps: float,
     keyframe_interval: float,
     size: str,
+    short: bool,
     seed: int,
     flashes: bool,
     cpu_share: float,
@@ -70,6 +72,7 @@ def render(
         keyframe_interval_s=keyframe_interval,
         flashes=flashes,
         size=size_from_name(size),
+        short=short,
         cpu_share=cpu_share,
     )
     started, done, failed = time.perf_counter(), list[Take](), 0

@@ -57,6 +57,15 @@ def script(rng: np.random.Generator) -> list[Stretch]:
     return stretches
 
 
+def opening_script(rng: np.random.Generator) -> list[Stretch]:
+    """A short take with one early fight: soon rendered, for streams that are to start at once."""
+    return [
+        Stretch(Kind.WALK, rng.uniform(2.5, 4.5)),
+        Stretch(Kind.FIGHT, rng.uniform(4, 6)),
+        Stretch(Kind.WALK, rng.uniform(4.5, 6)),
+    ]
+
+
 def _calm(rng: np.random.Generator, seconds: float) -> list[Stretch]:
     """Fills the time with calm stretches of three to eight seconds."""
     stretches = []
