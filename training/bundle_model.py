@@ -26,8 +26,10 @@ from training.frame_cache import Pixels
 from training.gameplay import CALM, VIOLENT
 
 LIMIT_BYTES = 6_000_000
-TOLERANCE = {"fp32": 0.02, "int8": 0.5, "bf16": 0.5, "fp16": 0.1}
+TOLERANCE = {"fp32": 0.02, "bf16": 0.5, "int8": 0.5}
 """Backends fuse and round differently; a wrong graph or picture is off by far more."""
+SAME_FILE = {"bf16": "fp32"}
+"""A precision that runs another's file is expected to give that file's logits."""
 LICENCES = ("Apache-2.0 (weights)", "BSD-3-Clause (Freedoom pictures)")
 
 
@@ -84,7 +86,11 @@ def write_bundle(parts: BundleParts, directory: Path) -> BundleCard:
             for precision, path in parts.graphs.items()
         ),
         golden=_golden(parts, directory),
-        tolerance={k: v for k, v in TOLERANCE.items() if k in parts.graphs},
+        tolerance={
+            precision: allowed
+            for precision, allowed in TOLERANCE.items()
+            if SAME_FILE.get(precision, precision) in parts.graphs
+        },
         metrics=parts.metrics,
     )
     (directory / "CARD.md").write_text(parts.card_text)
@@ -105,6 +111,7 @@ def _golden(parts: BundleParts, directory: Path) -> tuple[GoldenFrame, ...]:
         path = directory / "golden" / f"{index}.png"
         Image.fromarray(pixels).save(path, optimize=True)
         logits = {p: round(float(score(pixels[None])[0]), 6) for p, score in scorers.items()}
+        logits |= {p: logits[file] for p, file in SAME_FILE.items() if file in logits}
         frames.append(
             GoldenFrame.model_validate(
                 {"file": f"golden/{index}.png", "sha256": file_digest(path), "logits": logits}
