@@ -37,8 +37,9 @@ for i = 6, #ARGV, 6 do
     if state == 'ready' then
       -- A larger audience moves the due time earlier, never later.
       local due = due_ms(tonumber(redis.call('HGET', key, 't0')), severity, viewers)
-      redis.call('ZADD', prefix .. 'ready', 'XX', 'LT', due, id)
-      redis.call('HSET', key, 'due', redis.call('ZSCORE', prefix .. 'ready', id))
+      local pool = pool_key(prefix, key)
+      redis.call('ZADD', pool, 'XX', 'LT', due, id)
+      redis.call('HSET', key, 'due', redis.call('ZSCORE', pool, id))
     end
   end
   if step == 'close' then

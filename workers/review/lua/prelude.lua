@@ -30,3 +30,41 @@ local function due_ms(opened_ms, severity, viewers)
   local reach = 1 + 0.25 * math.log(1 + viewers) / math.log(2)
   return math.floor(opened_ms + sla / reach)
 end
+
+-- A flag waits in the pool that its hash names: `ready`, `escalated`, or `to:<person>`.
+local function pool_key(prefix, flag)
+  return prefix .. (redis.call('HGET', flag, 'pool') or 'ready')
+end
+
+-- Puts a flag back where it waits, at its old due time.
+local function give_back(prefix, flag, id)
+  redis.call('ZREM', prefix .. 'leased', id)
+  local owner = redis.call('HGET', flag, 'owner')
+  if owner and redis.call('HGET', prefix .. 'own', owner) == id then
+    redis.call('HDEL', prefix .. 'own', owner)
+  end
+  redis.call('ZADD', pool_key(prefix, flag), redis.call('HGET', flag, 'due'), id)
+  redis.call('HSET', flag, 'state', 'ready')
+end
+
+-- Takes a flag out of every pool: what frees memory comes first, so that it works when it is full.
+local function take_out(prefix, flag, id)
+  redis.call('ZREM', pool_key(prefix, flag), id)
+  redis.call('ZREM', prefix .. 'leased', id)
+  redis.call('ZREM', prefix .. 'parked', id)
+  local owner = redis.call('HGET', flag, 'owner')
+  if owner and redis.call('HGET', prefix .. 'own', owner) == id then
+    redis.call('HDEL', prefix .. 'own', owner)
+  end
+end
+
+-- Whether a reviewer may act on a flag: 'missing', 'decided', 'stale' or nil for yes.
+-- A lease that ran out but was not claimed by anybody else still counts: nobody has begun again.
+local function denied(flag, reviewer, epoch)
+  local found = redis.call('HMGET', flag, 'state', 'owner', 'epoch')
+  if not found[1] then return 'missing' end
+  if found[1] == 'decided' then return 'decided' end
+  if found[1] == 'parked' then return 'stale' end
+  if found[2] ~= reviewer or found[3] ~= epoch then return 'stale' end
+  return nil
+end
