@@ -5,6 +5,7 @@ The only module that knows ViZDoom.
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -67,6 +68,14 @@ class View:
     depths: tuple[float, float, float]
     """How far the eye reaches left, ahead and right, 0 (at a wall) to 255."""
 
+    @property
+    def width(self) -> int:
+        return int(self.picture.shape[1])
+
+    @property
+    def height(self) -> int:
+        return int(self.picture.shape[0])
+
 
 @dataclass(slots=True)
 class Game:
@@ -78,6 +87,7 @@ class Game:
     flash_strength: float = 1.0
     """How red the picture turns when the player is hurt, 0 (not at all) to 1."""
     _game: Any = field(init=False)
+    _home: tempfile.TemporaryDirectory[str] = field(init=False)
     _tics: int = field(init=False, default=0)
 
     def __post_init__(self) -> None:
@@ -95,14 +105,19 @@ class Game:
         _report(game, vizdoom)
 
     def __enter__(self) -> Game:
+        # Otherwise the game leaves its settings in the current directory.
+        self._home = tempfile.TemporaryDirectory(prefix="flagpost-game-")
+        self._game.set_doom_config_path(str(Path(self._home.name) / "game.ini"))
         try:
             self._game.init()
         except _vizdoom().ViZDoomErrorException as error:
+            self._home.cleanup()
             raise SimulationFailed(f"{self.scene}: the game did not start: {error}") from error
         return self
 
     def __exit__(self, *exc: object) -> None:
         self._game.close()
+        self._home.cleanup()
 
     def restart(self, seed: int) -> None:
         """Begins the scene anew; the same seed and actions give the same play."""

@@ -109,10 +109,10 @@ def play_live(settings: LiveSettings, kafka: KafkaSettings, stopping: threading.
         return _summary(settings, pool, tally, stopped=stopping.is_set())
 
 
-def _filling(settings: LiveSettings, pool: Pool, stack: ExitStack) -> Callable[[], None]:
-    """Starts rendering where takes are missing; what it returns keeps it going."""
+def _filling(settings: LiveSettings, pool: Pool, stack: ExitStack) -> Callable[[], bool]:
+    """Starts rendering where takes are missing; what it returns keeps it going while True."""
     if pool.refresh() >= settings.pool_takes:
-        return lambda: None
+        return lambda: False
     fill = FillSettings(
         takes=settings.pool_takes,
         split=settings.split,
@@ -124,9 +124,11 @@ def _filling(settings: LiveSettings, pool: Pool, stack: ExitStack) -> Callable[[
     )
     filler = stack.enter_context(PoolFiller(settings.pool, fill))
 
-    def grow() -> None:
+    def grow() -> bool:
         filler.poll()
+        growing = not filler.done
         pool.refresh()
+        return growing
 
     return grow
 
@@ -134,19 +136,19 @@ def _filling(settings: LiveSettings, pool: Pool, stack: ExitStack) -> Callable[[
 def _wait_for_takes(
     settings: LiveSettings,
     pool: Pool,
-    grow: Callable[[], None],
+    grow: Callable[[], bool],
     status: Status,
     stopping: threading.Event,
 ) -> None:
     wanted = min(TAKES_TO_START, settings.pool_takes) or 1
     while not stopping.is_set():
-        grow()
-        if len(pool.reels) >= wanted:
+        growing = grow()
+        if len(pool.reels) >= wanted or (pool.reels and not growing):
             return
-        if not settings.pool_takes:
+        if not growing:
             raise PoolRejected(
-                f"--pool {settings.pool}: has no {settings.split} takes of this size; render some "
-                "(`flagpost simulate render`), or leave --pool-takes at its default"
+                f"--pool {settings.pool}: has no take of split {settings.split} and of this size; "
+                "give another --pool, or a higher --pool-takes"
             )
         status.update(f"rendering the first takes: {len(pool.reels)} of {wanted}")
         stopping.wait(TICK_S)

@@ -90,13 +90,14 @@ class PoolFiller:
         return self
 
     def __exit__(self, *exc: object) -> None:
-        if self._child is not None and self._child.poll() is None:
+        if self._child is None:
+            return
+        with self._child:
             self._child.terminate()
             try:
                 self._child.wait(5)
             except subprocess.TimeoutExpired:
                 self._child.kill()
-                self._child.wait()
 
     @property
     def done(self) -> bool:
@@ -112,7 +113,8 @@ class PoolFiller:
             status = self._child.poll()
             if status is None:
                 return
-            self._child = None
+            with self._child:
+                self._child = None
             if status:
                 lines = self._log.read_text(errors="replace").strip().splitlines() or ["no output"]
                 raise PoolRejected(f"rendering into {self._directory} failed: {lines[-1]}")
@@ -123,7 +125,8 @@ class PoolFiller:
                     arguments,
                     stdout=log,
                     stderr=log,
-                    stdin=subprocess.DEVNULL,
+                    # Closed by the kernel even where this process is killed: the child then ends.
+                    stdin=subprocess.PIPE,
                 )
             os.setpriority(os.PRIO_PROCESS, self._child.pid, niceness)
 
@@ -141,4 +144,5 @@ def _arguments(
         *(("--size", f"{size[0]}x{size[1]}") if size else ()),
         *(("--short",) if opening else ()),
         "--flashes" if settings.flashes else "--no-flashes",
+        "--until-stdin-closes",
     ]

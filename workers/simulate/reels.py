@@ -69,6 +69,8 @@ def _plays_as_it_is(path: Path) -> bool:
         for packet in container.demux(stream):
             if packet.pts is None or packet.time_base is None:
                 continue
+            if packet.dts is None:  # Matroska with reordered pictures: nothing to mux them by
+                return False
             at_s = float((packet.pts - (stream.start_time or 0)) * packet.time_base)
             if packet.is_keyframe:
                 last_s = at_s

@@ -3,8 +3,15 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
+import sys
+import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from types import FrameType
 
 import click
 from rich.console import Console
@@ -46,6 +53,7 @@ def size_from_name(name: str) -> tuple[int, int] | None:
 @click.option(
     "--cpu-share", type=click.FloatRange(0.02, 1), default=1.0, help="Use at most this of a core."
 )
+@click.option("--until-stdin-closes", is_flag=True, hidden=True)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object at the end.")
 def render(
     pool: Path,
@@ -59,6 +67,7 @@ def render(
     seed: int,
     flashes: bool,
     cpu_share: float,
+    until_stdin_closes: bool,
     as_json: bool,
 ) -> None:
     """Render takes of play with their truth into the directory POOL.
@@ -76,7 +85,9 @@ def render(
         cpu_share=cpu_share,
     )
     started, done, failed = time.perf_counter(), list[Take](), 0
-    with _progress() as progress:
+    if until_stdin_closes:
+        threading.Thread(target=_end_with_stdin, daemon=True).start()
+    with _ended_by_sigterm(), _progress() as progress:
         task = progress.add_task(f"{split} takes", total=takes)
         for number in range(first, first + takes):
             if not (pool / f"{take_name(number, seed, split)}.json").exists():
@@ -89,6 +100,27 @@ def render(
     if failed == takes:
         raise SimulationFailed(f"none of {takes} takes could be rendered into {pool}")
     _report(done, failed, time.perf_counter() - started, as_json=as_json)
+
+
+@contextmanager
+def _ended_by_sigterm() -> Iterator[None]:
+    """Makes SIGTERM unwind the stack: a game whose player just vanishes stays for good."""
+
+    def leave(signum: int, frame: FrameType | None) -> None:
+        sys.exit(128 + signum)
+
+    before = signal.signal(signal.SIGTERM, leave)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _end_with_stdin() -> None:
+    """Waits for the parent's end, however it came about."""
+    while os.read(sys.stdin.fileno(), 1):
+        pass
+    os.kill(os.getpid(), signal.SIGTERM)
 
 
 def _progress() -> Progress:

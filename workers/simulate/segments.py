@@ -15,6 +15,8 @@ from workers.simulate.errors import PoolRejected
 
 _CLOCK: Final = 90_000
 _ROUNDING_S: Final = 0.001
+_LEAD_S: Final = 1.0
+"""Timestamps begin here: where pictures are reordered, decoding begins before the first one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +24,7 @@ class Segment:
     """A piece of encoded video, decodable by itself.
 
     Times are seconds on the clock of the whole stream; `data` is MPEG-TS, and its timestamps are
-    on the same clock.
+    on the same clock, one second later.
     """
 
     start_s: float
@@ -106,7 +108,7 @@ def _segment(
 def _shift(packet: av.Packet[av.VideoStream], first_pts: int, offset_s: float) -> None:
     """Moves a packet to the stream's clock, rounding once so that takes join without drift."""
     base = packet.time_base
-    start = round(offset_s * _CLOCK)
+    start = round((_LEAD_S + offset_s) * _CLOCK)
     pts, dts = packet.pts, packet.dts
     packet.time_base = Fraction(1, _CLOCK)
     if pts is not None and base is not None:
