@@ -45,7 +45,7 @@ def add_take(
         incidents=incidents,
         ambiguous=ambiguous,
     )
-    settings = FilmSettings(*size, FPS, keyframe_interval_s=0.5, quality=30)
+    settings = FilmSettings(size[0], size[1], FPS, keyframe_interval_s=0.5, quality=30)
     write_take(pool, take, film(pictures(frames, size), settings))
     return take
 
