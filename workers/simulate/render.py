@@ -98,6 +98,8 @@ def _shoot(
         )
     take = _described(name, scene, seed, settings, (width, height), observations)
     _require_calm_ends(take)
+    if not take.incidents and any(stretch.violent for stretch in stretches):
+        raise SimulationFailed(f"{name}: nobody was hurt in its fights")
     return take, media
 
 
