@@ -88,9 +88,14 @@ class OpenSource:
     keyframe_interval_s: float
 
     @property
-    def is_recording(self) -> bool:
-        """Has an end that is known."""
+    def is_finite(self) -> bool:
+        """Its end is known: when it is reached, the stream has ended."""
         return self.address.is_recording or self.duration_s is not None
+
+    @property
+    def is_recording(self) -> bool:
+        """Finite, and read at any speed; RTSP and RTMP send at the speed of the pictures."""
+        return self.is_finite and self.address.kind in (SourceKind.FILE, SourceKind.HTTP)
 
     @property
     def is_encoded(self) -> bool:

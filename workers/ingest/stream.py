@@ -26,6 +26,10 @@ REPORT_INTERVAL_S: Final = 0.25
 log = logging.getLogger(__name__)
 
 
+class Interrupted(WorkerError):
+    """A recording broke off; playing it again would send its beginning twice."""
+
+
 class StreamRunner:
     """One stream.
 
@@ -56,8 +60,9 @@ class StreamRunner:
         """Returns when the stream has ended, was given up, can not be read, or ingest stops."""
         try:
             state = self._play_clips() if self._plan.address.is_recording else self._play_live()
-        except SourceRefused as error:
+        except (SourceRefused, Interrupted) as error:
             self.status.error = str(error)
+            log.error("%s", error, extra=self._extra())
             state = StreamState.FAILED
         if state in (StreamState.ENDED, StreamState.LOST) or (
             state is StreamState.FAILED and self.status.messages
@@ -112,12 +117,17 @@ class StreamRunner:
         """Plays one connection; True when the source came to an end that it had announced."""
         with self._opened(self._plan.address) as source:
             if source.is_recording and self.status.messages:
-                # It ended while we were away; what it holds was seen live.
+                # A live playlist that ended while we were away; what it holds was seen live.
                 return True
             self._begin(source)
             starts_s = time.time() - (0.0 if self._plan.realtime else source.duration_s or 0.0)
-            self._player.play(source, starts_s)
-            return source.is_recording and not self._stopping.is_set()
+            try:
+                self._player.play(source, starts_s)
+            except SourceLost as error:
+                if source.is_recording:
+                    raise Interrupted(f"{error}; a recording is not played twice") from error
+                raise
+            return source.is_finite and not self._stopping.is_set()
 
     def _opened(self, address: SourceAddress) -> AbstractContextManager[OpenSource]:
         settings = self._plan.settings
@@ -129,6 +139,7 @@ class StreamRunner:
 
     def _begin(self, source: OpenSource) -> None:
         status = self.status
+        status.error = None
         status.width, status.height = source.size
         status.is_encoded = source.is_encoded
         if source.is_encoded:
@@ -177,8 +188,10 @@ class StreamRunner:
             self._report(self.status)
 
     def _note_trouble(self, error: WorkerError) -> None:
+        # Once for people; a camera that is away for a night would fill the log.
+        is_new = self.status.error != str(error)
         self.status.error = str(error)
-        log.warning("%s", error, extra=self._extra())
+        log.log(logging.WARNING if is_new else logging.DEBUG, "%s", error, extra=self._extra())
 
     def _enter(self, state: StreamState) -> None:
         self.status.state = state

@@ -52,7 +52,8 @@ class Timeline:
 
     def __init__(self) -> None:
         self._offset: int | None = None
-        self._last_dts = _FIRST_TICK - _USUAL_FRAME
+        self._last_dts = 0
+        self._end_pts = _FIRST_TICK
         self._frame = _USUAL_FRAME
         self.resets = 0
 
@@ -63,42 +64,43 @@ class Timeline:
     def place(self, packet: SourcePacket) -> EncodedPacket:
         """Gives a packet its time. Missing, repeated and backward times are mended."""
         expected = self._last_dts + self._frame
-        follows_gap = self._offset is None
-        offset = self._offset
-        if offset is None:
-            offset = expected - _first_known(packet)
-        dts = self._decode_time(packet, offset, expected)
-        jump = dts - expected
+        follows_gap = is_first = self._offset is None
+        offset = self._anchored(packet) if self._offset is None else self._offset
+        dts = self._decode_time(packet, offset, None if is_first else expected)
+        jump = 0 if is_first else dts - expected
         if jump < -_RESET_BACKWARDS or jump > _RESET_FORWARDS:
-            offset -= jump
-            dts = expected
+            offset = self._anchored(packet)
+            dts = self._decode_time(packet, offset, None)
             follows_gap = True
             self.resets += 1
         follows_gap |= jump > _GAP
         dts = max(dts, self._last_dts + 1)
-        pts = dts if packet.pts is None else max(packet.pts + offset, dts)
+        shown = packet.pts if packet.pts is not None or not is_first else 0
+        pts = dts if shown is None else max(shown + offset, dts)
         self._frame = packet.duration or min(max(dts - self._last_dts, 1), TICKS_PER_SECOND)
         self._last_dts, self._offset = dts, offset
+        self._end_pts = max(self._end_pts, pts + self._frame)
         return EncodedPacket(
             packet.data, packet.codec, packet.is_keyframe, pts, dts, self._frame, follows_gap
         )
 
-    @staticmethod
-    def _decode_time(packet: SourcePacket, offset: int, expected: int) -> int:
+    def _anchored(self, packet: SourcePacket) -> int:
+        """Offset that shows this packet right after the last one. RTSP begins without a time: 0."""
+        if packet.pts is None and packet.dts is not None:
+            return self._end_pts - packet.dts
+        return self._end_pts - (packet.pts or 0)
+
+    def _decode_time(self, packet: SourcePacket, offset: int, expected: int | None) -> int:
         """RTSP and Matroska leave `dts` out: then it is what the last packet lets expect."""
         if packet.dts is not None:
             return packet.dts + offset
+        pts = (packet.pts or 0) + offset
+        if expected is None:
+            return pts - _REORDER_LEAD
         if packet.pts is None:
             return expected
-        pts = packet.pts + offset
         is_plausible = expected - _RESET_BACKWARDS <= pts <= expected + _GAP
         return min(pts, expected) if is_plausible else pts - _REORDER_LEAD
-
-
-def _first_known(packet: SourcePacket) -> int:
-    if packet.dts is not None:
-        return packet.dts
-    return (packet.pts or 0) - _REORDER_LEAD
 
 
 class CaptureClock(Protocol):
