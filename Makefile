@@ -30,13 +30,13 @@ types: .venv/dev
 	@$(PIP) --no-deps --editable .
 	@touch .venv
 
-.venv/dev: .venv docker/requirements-dev.txt
+.venv/dev: docker/requirements-dev.txt | .venv
 	@echo "Installing what tests need"
 	@$(PIP) -r docker/requirements-dev.txt
 	@touch .venv/dev
 
 # Training and its tests need torch; nothing else does.
-.venv/training: .venv/dev docker/requirements-training.txt
+.venv/training: docker/requirements-training.txt | .venv/dev
 	@echo "Installing torch (6 GB)"
 	@$(PIP) -r docker/requirements-training.txt
 	@touch .venv/training
