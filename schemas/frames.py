@@ -19,6 +19,7 @@ from schemas.errors import MessageRejected
 SPEC_VERSION: Final = "1.0"
 TYPE_PREFIX: Final = "org.flagpost."
 MAX_ID_LENGTH: Final = 200
+MAX_DURATION: Final = timedelta(minutes=10)
 Header = tuple[str, bytes]
 Identifier = Annotated[
     str, Field(min_length=1, max_length=MAX_ID_LENGTH, pattern=r"^[\w.:@/+=~-]+$")
@@ -76,9 +77,9 @@ class FrameMessage(BaseModel):
     source: str = Field(min_length=1, max_length=500)
     stream_id: Identifier
     session_id: Identifier
-    sequence: int = Field(ge=0)
+    sequence: int = Field(ge=0, lt=10**18)
     captured_at: AwareDatetime
-    duration: timedelta = Field(default=timedelta(0), ge=timedelta(0), le=timedelta(minutes=10))
+    duration: timedelta = Field(default=timedelta(0), ge=timedelta(0), le=MAX_DURATION)
     content_type: ContentType | None = None
     dataref: str | None = Field(default=None, max_length=2000)
     metadata: StreamMetadata = StreamMetadata()
@@ -169,8 +170,11 @@ def _header_texts(headers: Iterable[Header]) -> dict[str, str]:
 
 def _validated(texts: dict[str, str], value: bytes) -> FrameMessage:
     duration = texts.get("ce_durationms", "0")
-    if not duration.isdigit() or len(duration) > 9:
+    # isdigit alone lets superscripts pass, which int refuses.
+    if not (duration.isascii() and duration.isdigit() and len(duration) <= 9):
         raise MessageRejected("ce_durationms", repr(duration[:40]), "milliseconds as digits")
+    if int(duration) > MAX_DURATION / timedelta(milliseconds=1):
+        raise MessageRejected("ce_durationms", repr(duration), "at most 600000 (10 minutes)")
     try:
         metadata = StreamMetadata.model_validate_json(texts.get("ce_metadata") or "{}")
     except ValidationError as error:

@@ -76,7 +76,7 @@ class DeadLetterPublisher:
 def attempt_of(headers: tuple[Header, ...]) -> int:
     """How often a message was a dead letter before; replay keeps the count."""
     for name, text in headers:
-        if name == ATTEMPT and text.isdigit():
+        if name == ATTEMPT and text.isdigit() and len(text) < 4:
             return int(text)
     return 0
 
