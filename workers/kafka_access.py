@@ -3,22 +3,30 @@
 from __future__ import annotations
 
 import logging
+import re
 from typing import Any, Final
 
 from workers.settings import KafkaSettings
 
 _NET_LOGGER: Final = "kafka.net"
+_CONNECTION: Final = re.compile(r"<KafkaConnection [^>]*>: ")
 
 
 class _LastError(logging.Handler):
-    """Keeps the newest ERROR of the client: the exception itself never says why."""
+    """Keeps the newest ERROR of the client: the exception itself never says why.
+
+    A wrong password, a wrong CA and a dead broker all end in the same "Bootstrap failed", so the
+    message before that one is the reason.
+    """
 
     def __init__(self) -> None:
         super().__init__(logging.ERROR)
         self.text = ""
 
     def emit(self, record: logging.LogRecord) -> None:
-        self.text = record.getMessage()
+        text = _CONNECTION.sub("", record.getMessage())
+        if not text.startswith("Bootstrap failed"):
+            self.text = text
 
 
 _last_error: Final = _LastError()
@@ -29,6 +37,7 @@ def client_config(settings: KafkaSettings) -> dict[str, Any]:
     logger = logging.getLogger(_NET_LOGGER)
     if _last_error not in logger.handlers:
         logger.addHandler(_last_error)
+    _last_error.text = ""  # what follows is about the new client
     config: dict[str, Any] = {
         "bootstrap_servers": settings.bootstrap.split(","),
         "client_id": "flagpost",
