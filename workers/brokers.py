@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib.resources
 import os
+import random
 import shutil
 import signal
 import socket
@@ -39,7 +40,8 @@ class Server(Protocol):
 
 def free_port() -> int:
     """A loopback port below the ephemeral range, so that no client can connect to itself."""
-    for port in range(20_000 + os.getpid() % 8000, 32_000):
+    # A random start: two servers made before either listens must not get the same port.
+    for port in range(random.randrange(20_000, 31_000), 32_000):
         with socket.socket() as probe:
             try:
                 probe.bind(("127.0.0.1", port))

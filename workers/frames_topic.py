@@ -8,6 +8,7 @@ send, on all topics, for good. Workers drop doubled messages by their sequence n
 from __future__ import annotations
 
 import importlib
+import logging
 import threading
 from collections.abc import Callable, Sequence
 from typing import Any, Final, Protocol
@@ -19,6 +20,8 @@ from schemas.frames import FrameMessage, Header
 from workers.errors import BrokerUnavailable, ConfigurationRejected, WorkerError
 from workers.kafka_access import client_config, last_client_error, librdkafka_config
 from workers.settings import MIB, KafkaSettings
+
+logger = logging.getLogger(__name__)
 
 IN_FLIGHT_BYTES: Final = 64 * MIB
 SEND_TIMEOUT_S: Final = 30.0
@@ -182,7 +185,8 @@ class _LibrdkafkaProducer:
                 "message.max.bytes": settings.max_message_bytes + MIB,
                 "queue.buffering.max.kbytes": 2 * IN_FLIGHT_BYTES // 1024,
                 "delivery.timeout.ms": int(SEND_TIMEOUT_S * 1000),
-            }
+            },
+            logger=logger,
         )
         self._stopping = threading.Event()
         self._poller = threading.Thread(target=self._poll, name="producer", daemon=True)

@@ -53,7 +53,7 @@ class Consumer:
         self._held_bytes = 0
         self._commits: dict[Partition, int] = {}
         self._stopping = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="consume")
+        self._thread = threading.Thread(target=self._run, name="consume", daemon=True)
         self.is_paused = False
         self.lag = 0
         self._lag_measured_s = 0.0
@@ -65,6 +65,9 @@ class Consumer:
     def stop(self) -> None:
         """Asks for the last drain and commit; `is_alive` turns False when both are done."""
         self._stopping.set()
+
+    def join(self, timeout_s: float) -> None:
+        self._thread.join(timeout_s)
 
     @property
     def is_alive(self) -> bool:
@@ -99,6 +102,10 @@ class Consumer:
                 self._turn(source)
         except Fatal as error:
             self._fail(error)
+        except Exception as error:
+            # The end of this thread must be the end of the process, and never look like a drain.
+            logger.exception("consuming ended")
+            self._fail(Fatal(f"consuming ended: {error!r}; start the worker again"))
         finally:
             source.close()
             self._wake()
@@ -113,7 +120,8 @@ class Consumer:
             self.is_paused = is_full
         try:
             source.commit(commits)
-            records = source.poll(POLL_S)
+            # Kept at once: what the client handed out it does not hand out again.
+            self._keep(source.poll(POLL_S))
             self._measure_lag(source)
         except BrokerUnavailable as error:
             self._health.obstruct("kafka", str(error))
@@ -123,8 +131,6 @@ class Consumer:
             self._stopping.wait(RETRY_S)
             return
         self._health.obstruct("kafka", None)
-        if records:
-            self._keep(records)
 
     def _measure_lag(self, source: MessageSource) -> None:
         now_s = time.monotonic()
@@ -133,6 +139,8 @@ class Consumer:
             self.lag = source.lag()
 
     def _keep(self, records: list[Record]) -> None:
+        if not records:
+            return
         with self._lock:
             self._records.extend(records)
             self._held_bytes += sum(len(record.value or b"") for record in records)

@@ -18,6 +18,10 @@ logger = logging.getLogger(__name__)
 
 QUEUE_KILOBYTES: Final = 16 * 1024
 """Prefetched bytes of all partitions; the library's own default is 64 MiB for each."""
+_FENCED: Final = (
+    confluent_kafka.KafkaError.FENCED_INSTANCE_ID,
+    confluent_kafka.KafkaError._FATAL,  # how a consumer learns of it; nothing else is fatal to one
+)
 
 
 class LibrdkafkaSource:
@@ -29,6 +33,7 @@ class LibrdkafkaSource:
         self._epochs: Counter[Partition] = Counter()
         self._paused = False
         self._error: confluent_kafka.KafkaError | None = None
+        self._late_error: confluent_kafka.KafkaError | None = None
         self.failed_commits = 0
         session_ms = int(settings.session_timeout.total_seconds() * 1000)
         config = librdkafka_config(settings) | {
@@ -46,21 +51,25 @@ class LibrdkafkaSource:
         }
         if settings.instance_id is not None:
             config["group.instance.id"] = settings.instance_id
-        self._consumer = confluent_kafka.Consumer(config)
+        self._consumer = confluent_kafka.Consumer(config, logger=logger)
         self._check_reachable()
         self._consumer.subscribe(
             [topic], on_assign=self._assigned, on_revoke=self._revoked, on_lost=self._lost
         )
 
     def poll(self, timeout_s: float) -> list[Record]:
+        if self._late_error is not None:
+            error, self._late_error = self._late_error, None
+            self._raise(error)
         records: list[Record] = []
         # One blocking wait, then whatever is there: `consume` would wait for a full batch.
         message = self._consumer.poll(timeout_s)
         while message is not None:
-            if message.error() is None:
-                records.append(self._record(message))
-            else:
-                self._raise(message.error())
+            if message.error() is not None:
+                # What came before it must not be lost: it is not handed out again.
+                self._late_error = message.error()
+                break
+            records.append(self._record(message))
             if len(records) >= MAX_POLL_RECORDS:
                 break
             message = self._consumer.poll(0)
@@ -75,15 +84,21 @@ class LibrdkafkaSource:
         self._consumer.resume(self._consumer.assignment())
 
     def commit(self, positions: Positions) -> None:
-        if positions:
-            self._consumer.commit(offsets=_offsets(positions), asynchronous=True)
+        # Another worker may have committed more of a partition that was lost.
+        own = self.assigned()
+        offsets = _offsets({place: at for place, at in positions.items() if place in own})
+        if offsets:
+            self._consumer.commit(offsets=offsets, asynchronous=True)
 
     def lag(self) -> int:
         lag = 0
-        for entry in self._consumer.position(self._consumer.assignment()):
-            _, high = self._consumer.get_watermark_offsets(entry, cached=True)
-            if entry.offset >= 0:
-                lag += max(0, high - entry.offset)
+        try:
+            for entry in self._consumer.position(self._consumer.assignment()):
+                _, high = self._consumer.get_watermark_offsets(entry, cached=True)
+                if entry.offset >= 0:
+                    lag += max(0, high - entry.offset)
+        except confluent_kafka.KafkaException as error:
+            raise BrokerUnavailable(f"Kafka at {self._settings.bootstrap}: {error}") from error
         return lag
 
     def assigned(self) -> frozenset[Partition]:
@@ -116,7 +131,7 @@ class LibrdkafkaSource:
         )
 
     def _raise(self, error: Any) -> None:
-        if error.fatal() or error.code() == confluent_kafka.KafkaError.FENCED_INSTANCE_ID:
+        if error.fatal() or error.code() in _FENCED:
             raise Fenced(
                 f"FLAGPOST_KAFKA_INSTANCE_ID {self._settings.instance_id!r}: {error.str()}"
             )

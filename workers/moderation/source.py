@@ -6,8 +6,10 @@ goes on, so that membership of the group is kept.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import threading
+import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -15,13 +17,14 @@ from typing import Any, Final, Protocol
 
 from kafka import KafkaConsumer
 from kafka.consumer.subscription_state import AsyncConsumerRebalanceListener
-from kafka.errors import FencedInstanceIdError, KafkaError
+from kafka.errors import FencedInstanceIdError, IllegalStateError, KafkaError
 from kafka.future import Future
 from kafka.structs import OffsetAndMetadata, TopicPartition
 
 from schemas.frames import Header
 from workers.errors import BrokerUnavailable, Fenced
 from workers.kafka_access import client_config, last_client_error
+from workers.moderation.watchdog import FetchWatch
 from workers.moderation.watermark import Partition
 from workers.settings import MIB, KafkaSettings
 
@@ -29,6 +32,7 @@ logger = logging.getLogger(__name__)
 
 MAX_POLL_RECORDS: Final = 20
 FETCH_BYTES: Final = 16 * MIB
+METADATA_MS: Final = 5000
 Positions = Mapping[Partition, int]
 Drain = Callable[[frozenset[Partition]], Positions]
 """Finishes work of partitions that move away, for a bounded time; returns what to commit."""
@@ -68,7 +72,11 @@ class MessageSource(Protocol):
         ...
 
     def lag(self) -> int:
-        """Messages of the own partitions that were not fetched yet."""
+        """Messages of the own partitions that were not fetched yet.
+
+        Raises:
+            BrokerUnavailable: Nothing answers now.
+        """
         ...
 
     def assigned(self) -> frozenset[Partition]: ...
@@ -88,6 +96,7 @@ class KafkaPythonSource:
         self._epochs: Counter[Partition] = Counter()
         self._paused = False
         self._fenced: FencedInstanceIdError | None = None
+        self._watch = FetchWatch()
         self.failed_commits = 0
         session_ms = int(settings.session_timeout.total_seconds() * 1000)
         try:
@@ -103,6 +112,7 @@ class KafkaPythonSource:
                 fetch_max_bytes=FETCH_BYTES,
             )
             self._consumer.subscribe([topic], listener=_Listener(self))
+            self._learn(topic)
         except KafkaError as error:
             raise BrokerUnavailable(last_client_error(settings, error)) from error
 
@@ -115,28 +125,35 @@ class KafkaPythonSource:
             raise Fenced(_fenced_text(self._settings)) from error
         except KafkaError as error:
             raise BrokerUnavailable(last_client_error(self._settings, error)) from error
+        finally:
+            self._keep_joining()
         return [self._record(message) for batch in batches.values() for message in batch]
 
     def pause(self) -> None:
         self._paused = True
-        self._consumer.pause(*self._consumer.assignment())
+        self._watch.forget()
+        self._each(self._consumer.pause)
 
     def resume(self) -> None:
         self._paused = False
-        self._consumer.resume(*self._consumer.paused())
+        self._each(self._consumer.resume)
 
     def commit(self, positions: Positions) -> None:
-        if positions:
-            future = self._consumer.commit_async(_offsets(positions))
+        # Another worker may have committed more of a partition that was lost.
+        own = self.assigned()
+        offsets = _offsets({place: at for place, at in positions.items() if place in own})
+        if offsets:
+            future = self._consumer.commit_async(offsets)
             future.add_errback(self._commit_failed)
 
     def lag(self) -> int:
-        lag = 0
-        for partition in self._consumer.assignment():
-            high = self._consumer.highwater(partition)
-            if high is not None:
-                lag += max(0, high - self._consumer.position(partition, timeout_ms=1000))
-        return lag
+        try:
+            places = self._places()
+        except KafkaError as error:
+            raise BrokerUnavailable(last_client_error(self._settings, error)) from error
+        if not self._paused:
+            self._unstick(places)
+        return sum(max(0, end - position) for position, end in places.values())
 
     def assigned(self) -> frozenset[Partition]:
         return frozenset(_partitions(self._consumer.assignment()))
@@ -152,6 +169,47 @@ class KafkaPythonSource:
             self._consumer.close(autocommit=False, timeout_ms=5000)
         except KafkaError as error:
             logger.warning("leaving the group failed: %s", error)
+
+    def _learn(self, topic: str) -> None:
+        """Waits for the topic's partitions: to join without them costs a second rebalance."""
+        consumer = self._consumer
+        update = consumer._cluster.request_update()
+        consumer._net.run(consumer._manager.wait_for, update, METADATA_MS)
+        if not consumer._cluster.partitions_for_topic(topic):
+            logger.warning("topic %s is missing; `flagpost topics create`", topic)
+
+    def _keep_joining(self) -> None:
+        """Lets the next poll finish a join that took longer than this one.
+
+        kafka-python 3.0.12 forgets it where new metadata was the reason to join: the member then
+        has no partitions, sends no heartbeats and never tries again.
+        """
+        coordinator = self._consumer._coordinator
+        if coordinator._join_task is not None:
+            coordinator.request_rejoin()
+
+    def _each(self, change: Callable[[TopicPartition], None]) -> None:
+        for partition in self._consumer.assignment():
+            with contextlib.suppress(KeyError):  # a rebalance just took it
+                change(partition)
+
+    def _places(self) -> dict[Partition, tuple[int, int]]:
+        """Position and end of the own partitions, as far as both are known."""
+        places: dict[Partition, tuple[int, int]] = {}
+        for partition in self._consumer.assignment():
+            with contextlib.suppress(IllegalStateError):  # a rebalance just took it
+                end = self._consumer.highwater(partition)
+                position = self._consumer.position(partition, timeout_ms=1000)
+                if end is not None and position is not None:
+                    places[Partition(partition.topic, partition.partition)] = (position, end)
+        return places
+
+    def _unstick(self, places: Mapping[Partition, tuple[int, int]]) -> None:
+        for partition in self._watch.stuck(places, time.monotonic()):
+            position, end = places[partition]
+            logger.warning("%s stood still at %d of %d; seeking", partition, position, end)
+            with contextlib.suppress(ValueError):  # a rebalance just took it
+                self._consumer.seek(TopicPartition(*partition), position)
 
     def _record(self, message: Any) -> Record:
         partition = Partition(message.topic, message.partition)
@@ -236,7 +294,7 @@ def _partitions(found: Iterable[TopicPartition]) -> list[Partition]:
 
 def _offsets(positions: Positions) -> dict[TopicPartition, OffsetAndMetadata]:
     return {
-        TopicPartition(partition.topic, partition.number): OffsetAndMetadata(offset, "", -1)
+        TopicPartition(*partition): OffsetAndMetadata(offset, "", -1)
         for partition, offset in positions.items()
     }
 
