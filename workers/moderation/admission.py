@@ -84,11 +84,14 @@ class Admission:
                 "again shortly",
             )
         elif entry.size_bytes > self._room_bytes:
-            entry.refuse(
-                "too-large",
-                f"got {entry.size_bytes} bytes of media, room for {self._room_bytes}; send shorter "
-                "segments or raise FLAGPOST_WORKER_MEMORY",
-            )
+            entry.refuse("too-large", too_large_text(entry.size_bytes, self._room_bytes))
+
+
+def too_large_text(size_bytes: int, room_bytes: int) -> str:
+    return (
+        f"got {size_bytes} bytes of media, room for {room_bytes}; send shorter segments or raise "
+        "FLAGPOST_WORKER_MEMORY"
+    )
 
 
 def without_value(record: Record) -> Record:

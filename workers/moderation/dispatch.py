@@ -12,7 +12,7 @@ from typing import Final
 
 from workers.errors import DeadLettered
 from workers.moderation.accounting import Outcome
-from workers.moderation.admission import without_value
+from workers.moderation.admission import too_large_text, without_value
 from workers.moderation.arena import Arena, Span
 from workers.moderation.crew import Crew
 from workers.moderation.jobs import DecodeJob, Refused, Scored
@@ -126,9 +126,14 @@ class Dispatcher:
         for entry, future in [pair for pair in self._fetches if pair[1].done()]:
             self._fetches.remove((entry, future))
             try:
-                self._waiting.append((entry, future.result()))
+                media = future.result()
             except DeadLettered as refusal:
                 entry.refuse(refusal.reason, refusal.detail)
+                continue
+            if len(media) <= self._arena.size_bytes:
+                self._waiting.append((entry, media))
+            else:
+                entry.refuse("too-large", too_large_text(len(media), self._arena.size_bytes))
 
 
 def _outcomes(outcome: Scored) -> dict[Outcome, int]:

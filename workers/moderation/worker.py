@@ -87,6 +87,7 @@ class Worker:
         self._refused: list[Outgoing] = []
         self._hand_over: _HandOver | None = None
         self._gauges_after_s = 0.0
+        self._is_over = False
         self._consumer: Consumer
 
     def drain(self, partitions: frozenset[Partition]) -> Positions:
@@ -95,6 +96,8 @@ class Worker:
         Work that no decoder has begun is left to the next owner. What is not done at the deadline
         is left too: its effect is stored once, whoever stores it.
         """
+        if self._is_over:
+            return {}
         hand_over = _HandOver(partitions, time.monotonic() + HAND_OVER_S)
         self._hand_over = hand_over
         self._s.crew.wake()
@@ -109,6 +112,17 @@ class Worker:
         """
         self._consumer = consumer
         consumer.start()
+        try:
+            self._work(consumer, stopping, drain_limit_s)
+        finally:
+            # Whatever ended the loop: the group must not wait for this member's session to end.
+            self._is_over = True
+            consumer.stop()
+            consumer.join(HAND_OVER_S)
+        if consumer.failure is not None:
+            raise consumer.failure
+
+    def _work(self, consumer: Consumer, stopping: threading.Event, drain_limit_s: float) -> None:
         stop_by_s: float | None = None
         while consumer.is_alive:
             self._turn()
@@ -121,9 +135,7 @@ class Worker:
                 self._health.obstruct("stop", "draining")
             if stop_by_s is not None and time.monotonic() > stop_by_s:
                 logger.warning("drain limit reached; open work is read again after the restart")
-                break
-        if consumer.failure is not None:
-            raise consumer.failure
+                return
 
     def _turn(self) -> None:
         self._health.beat("work")
