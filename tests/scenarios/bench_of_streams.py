@@ -55,6 +55,7 @@ class Bench:
         self._publisher = FramePublisher(self.kafka, self.frames_topic)
         self.desk = ReviewDesk(self.redis)
         self.workers: list[RunningWorker] = []
+        self.broker_pids: dict[str, int] = {}
 
     def worker(self, **settings: str) -> RunningWorker:
         environment = dict(os.environ) | {
@@ -162,6 +163,17 @@ class RunningWorker:
                 name = sample.labels.get("outcome") or sample.labels.get("reason")
                 values[name or sample.name] = sample.value
         return values
+
+    def buckets(self, histogram: str) -> dict[str, float]:
+        """Cumulative counts of a histogram by upper bound."""
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/metrics", timeout=5) as reply:
+            text = reply.read().decode()
+        return {
+            sample.labels["le"]: sample.value
+            for family in text_string_to_metric_families(text)
+            for sample in family.samples
+            if sample.name == f"{histogram}_bucket"
+        }
 
     def has_settled(self, messages: int) -> bool:
         """Whether it took so many messages and has nothing open."""

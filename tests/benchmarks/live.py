@@ -1,0 +1,56 @@
+"""Publishes N live streams, paced, from a process of its own: `-m tests.benchmarks.live CONFIG`."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from schemas.frames import ContentType, FrameMessage
+from tests.servers import kafka_settings
+from workers.frames_topic import FramePublisher
+
+SEGMENT_S = 2.0
+
+
+def main(argument: str) -> None:
+    address, topic, directory, streams, seconds, client, inline = json.loads(argument)
+    media = [
+        path.read_bytes() for path in sorted(Path(directory).glob("*.h264" if inline else "*.ts"))
+    ]
+    publisher = FramePublisher(kafka_settings(address, client=client), topic)
+    start_s = time.monotonic()
+    latest_s = 0.0
+    for number in range(int(streams * seconds / SEGMENT_S)):
+        # Streams are spread evenly: one segment each `SEGMENT_S / streams`.
+        due_s = start_s + number * SEGMENT_S / streams
+        while (wait_s := due_s - time.monotonic()) > 0:
+            time.sleep(wait_s)
+        latest_s = max(latest_s, time.monotonic() - due_s)
+        publisher.publish(message(number, streams, media, inline, directory))
+    publisher.flush()
+    publisher.close()
+    sys.stdout.write(json.dumps({"latest_s": latest_s}) + "\n")
+
+
+def message(
+    number: int, streams: int, media: list[bytes], inline: bool, directory: str
+) -> FrameMessage:
+    index = number % len(media)
+    return FrameMessage(
+        source="bench",
+        stream_id=f"s{number % streams}",
+        session_id="a",
+        sequence=number // streams,
+        captured_at=datetime.now(UTC),
+        duration=timedelta(seconds=SEGMENT_S),
+        content_type=ContentType.H264 if inline else ContentType.MPEG_TS,
+        dataref=f"{directory}/{index:03}.ts" if inline else None,
+        data=media[index],
+    )
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])

@@ -1,0 +1,209 @@
+"""Throughput and latency of a real worker on real brokers, against the bare loop of the same run.
+
+`make bench`, or one of them: `make bench ARGS='-k drain'`. Each prints one JSON line last. Run on a
+quiet machine; load and machine are in the line.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.benchmarks.bare import bare_rate
+from tests.benchmarks.clips import keyframe_of, segments
+from tests.benchmarks.live import message
+from tests.scenarios.bench_of_streams import Bench, RunningWorker
+from tests.servers import start_apache_kafka, wait_until
+from workers.brokers import RedisServer
+from workers.frames_topic import FramePublisher
+
+pytestmark = [pytest.mark.bench, pytest.mark.timeout(1800)]
+
+BUNDLE = os.environ.get("FLAGPOST_ENGINE_BUNDLE", "gameplay-s0")
+BACKEND = os.environ.get("FLAGPOST_ENGINE_BACKEND", "openvino")
+PRECISION = os.environ.get("FLAGPOST_ENGINE_PRECISION", "fp32")
+CLIENT = os.environ.get("FLAGPOST_KAFKA_CLIENT", "librdkafka")
+CLIPS, STREAMS, DRAINED, ROUNDS = 24, 64, 1200, 3
+BARE_S = 8.0
+
+
+@pytest.fixture(scope="module")
+def clips(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    directory = tmp_path_factory.mktemp("clips")
+    for number, segment in enumerate(segments(CLIPS, directory)):
+        (directory / f"{number:03}.h264").write_bytes(keyframe_of(segment))
+    return directory
+
+
+@pytest.fixture
+def bench(tmp_path, request) -> Iterator[Bench]:
+    from engines.bundle import bundle_named
+
+    broker, redis = start_apache_kafka(tmp_path / "kafka"), RedisServer(tmp_path / "redis")
+    redis.start()
+    made = Bench("bench", broker.address, redis, bundle_named(BUNDLE).directory, tmp_path)
+    made.kafka = made.kafka.model_copy(update={"client": CLIENT})
+    made.broker_pids = {"kafka": broker.pid, "redis": redis.pid}
+    yield made
+    made.close()
+    broker.stop()
+    redis.stop()
+
+
+def worker(bench: Bench, **settings: str) -> RunningWorker:
+    return bench.worker(
+        FLAGPOST_KAFKA_CLIENT=CLIENT,
+        FLAGPOST_ENGINE_BACKEND=BACKEND,
+        FLAGPOST_ENGINE_PRECISION=PRECISION,
+        FLAGPOST_WORKER_LOOKS_PER_SECOND="0.5",
+        FLAGPOST_WORKER_DATAREF_PREFIXES=f"{bench.directory.parent}/",
+        **settings,
+    )
+
+
+def fill(bench: Bench, clips: Path, first: int, count: int, inline: bool) -> None:
+    media = [path.read_bytes() for path in sorted(clips.glob("*.h264" if inline else "*.ts"))]
+    publisher = FramePublisher(bench.kafka, bench.frames_topic)
+    for number in range(first, first + count):
+        publisher.publish(message(number, STREAMS, media, inline, str(clips)))
+    publisher.flush()
+    publisher.close()
+
+
+def drain_rate(bench: Bench, running: RunningWorker, already: int, count: int) -> float:
+    """Segments a second between the first and the last tenth."""
+    marks: dict[float, float] = {}
+
+    def drained() -> bool:
+        taken = running.numbers().get("flagpost_messages_total", 0) - already
+        for share in (0.1, 0.9):
+            if taken >= share * count:
+                marks.setdefault(share, time.perf_counter())
+        return taken >= count and running.has_settled(already + count)
+
+    wait_until(drained, 300)
+    return 0.8 * count / (marks[0.9] - marks[0.1])
+
+
+def cpu_s(pid: int) -> float:
+    fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def report(name: str, **figures: Any) -> None:
+    machine = {
+        "cores": len(os.sched_getaffinity(0)),
+        "processor": _processor(),
+        "load": [round(load, 2) for load in os.getloadavg()],
+        "python": platform.python_version(),
+    }
+    engine = {"bundle": BUNDLE, "backend": BACKEND, "precision": PRECISION, "client": CLIENT}
+    sys.stdout.write("\n" + json.dumps({"benchmark": name, **figures, **engine, **machine}) + "\n")
+
+
+def _processor() -> str:
+    for line in Path("/proc/cpuinfo").read_text().splitlines():
+        if line.startswith("model name"):
+            return line.partition(":")[2].strip()
+    return platform.machine()
+
+
+@pytest.mark.parametrize("inline", [False, True], ids=["segments", "keyframes"])
+def test_drain_of_a_filled_topic(bench, clips, inline):
+    """Segments a second from a filled topic, and the ratio to the bare loop of the same minute."""
+    rates, ratios, bares = [], [], []
+    running: RunningWorker | None = None
+    broker_s = 0.0
+    for number in range(ROUNDS):
+        bares.append(bare_rate(clips, BARE_S, BUNDLE, BACKEND, PRECISION))
+        if running is not None:
+            running.kill()
+        fill(bench, clips, number * DRAINED, DRAINED, inline)
+        before_s = sum(map(cpu_s, bench.broker_pids.values()))
+        running = worker(bench, FLAGPOST_KAFKA_INSTANCE_ID="bench")
+        rates.append(drain_rate(bench, running, 0, DRAINED))
+        broker_s += sum(map(cpu_s, bench.broker_pids.values())) - before_s
+        ratios.append(rates[-1] / bares[-1])
+    report(
+        "drain",
+        media="keyframe inline, segment by reference" if inline else "720p segments of 2 s",
+        segment_bytes=round(statistics.mean(p.stat().st_size for p in clips.glob("*.ts"))),
+        segments_per_s=round(statistics.median(rates), 1),
+        bare_per_s=round(statistics.median(bares), 1),
+        ratio_to_bare=round(statistics.median(ratios), 3),
+        broker_cpu_ms_per_segment=round(1000 * broker_s / (ROUNDS * DRAINED), 2),
+        rounds=[round(rate, 1) for rate in rates],
+    )
+
+
+@pytest.mark.parametrize("inline", [False, True], ids=["segments", "keyframes"])
+def test_live_streams_within_a_second(bench, clips, inline):
+    """The most paced 720p streams whose frames are scored within 1 s of Kafka at p95."""
+    carried, tried = 0, {}
+    for streams in (120, 200, 260, 300, 330, 360, 400, 480):
+        share = share_within(bench, clips, streams, inline, seconds=20)
+        tried[streams] = round(share, 3)
+        if share < 0.95:
+            break
+        carried = streams
+    report(
+        "live", media="keyframe" if inline else "segment", streams=carried, share_within_1_s=tried
+    )
+
+
+def share_within(bench: Bench, clips: Path, streams: int, inline: bool, seconds: float) -> float:
+    running = worker(bench, FLAGPOST_KAFKA_INSTANCE_ID="bench")
+    wait_until(lambda: running.answers("/readyz"), 60)
+    arguments = [
+        bench.kafka.bootstrap, bench.frames_topic, str(clips), streams, seconds, CLIENT, inline,
+    ]  # fmt: skip
+    subprocess.run(
+        [sys.executable, "-m", "tests.benchmarks.live", json.dumps(arguments)], check=True
+    )
+    expected = int(streams * seconds / 2)
+    wait_until(lambda: running.has_settled(expected), 120)
+    buckets = running.buckets("flagpost_score_latency_seconds")
+    running.kill()
+    return buckets["1.0"] / buckets["+Inf"]
+
+
+def test_latency_with_sixteen_streams(bench, clips):
+    """Kafka timestamp to score at light load: shares within 40, 60 and 100 ms."""
+    running = worker(bench)
+    wait_until(lambda: running.answers("/readyz"), 60)
+    arguments = [bench.kafka.bootstrap, bench.frames_topic, str(clips), 16, 40, CLIENT, False]
+    subprocess.run(
+        [sys.executable, "-m", "tests.benchmarks.live", json.dumps(arguments)], check=True
+    )
+    wait_until(lambda: running.has_settled(16 * 20), 60)
+    buckets = running.buckets("flagpost_score_latency_seconds")
+    shares = {le: round(buckets[le] / buckets["+Inf"], 3) for le in ("0.04", "0.06", "0.1", "1.0")}
+    report("latency", streams=16, share_within_s=shares)
+
+
+def test_blindness_after_the_only_worker_is_killed(bench, clips):
+    """Seconds from kill -9 to the first frame scored by its restart."""
+    gaps = []
+    for number in range(ROUNDS):
+        running = worker(bench, FLAGPOST_KAFKA_INSTANCE_ID="bench")
+        fill(bench, clips, number * 2 * STREAMS, STREAMS, inline=False)
+        wait_until(lambda: running.has_settled(STREAMS), 60)  # noqa: B023
+        fill(bench, clips, (2 * number + 1) * STREAMS, STREAMS, inline=False)
+        running.kill()
+        killed_s = time.perf_counter()
+        running = worker(bench, FLAGPOST_KAFKA_INSTANCE_ID="bench")
+        wait_until(lambda: running.numbers().get("scored", 0) > 0, 60)  # noqa: B023
+        gaps.append(time.perf_counter() - killed_s)
+        wait_until(lambda: running.numbers().get("flagpost_frames_open") == 0, 60)  # noqa: B023
+        running.stop()
+    report("restart", blind_s=round(statistics.median(gaps), 2), rounds=[round(g, 2) for g in gaps])
