@@ -44,7 +44,9 @@ class FrameScaler:
             dst_color_range=ColorRange.JPEG,
         )
         plane = small.planes[0]
-        rows: Frames = np.frombuffer(memoryview(plane), np.uint8).reshape(self._height, plane.line_size)
+        rows: Frames = np.frombuffer(memoryview(plane), np.uint8).reshape(
+            self._height, plane.line_size
+        )
         pixels = rows[:, : self._width * 3].reshape(self._height, self._width, 3)
         if out is None:
             return pixels.copy()

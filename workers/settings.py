@@ -85,6 +85,8 @@ class EngineSettings(BaseSettings):
     backend: Literal["openvino", "onnxruntime", "tensorrt"] = "openvino"
     precision: Literal["fp32", "fp16", "bf16", "int8"] = "fp32"
     device: str = "cpu"
+    cache: Path = Path(".cache") / "bundles"
+    """Where bundles of a registry are kept."""
 
 
 class WorkerSettings(BaseSettings):

@@ -14,7 +14,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from engines.bundle import Bundle, bundle_named
-from engines.errors import EngineRejected
+from engines.errors import EngineError
+from engines.registry import bundle_from_channel
 from workers.errors import ConfigurationRejected, QueueUnavailable
 from workers.moderation.accounting import FrameAccount
 from workers.moderation.admission import Admission
@@ -176,8 +177,10 @@ def _crew(settings: ProcessSettings, bundle: Bundle, arena: Arena) -> Crew:
 
 def _bundle(settings: EngineSettings) -> Bundle:
     try:
+        if "#" in settings.bundle:
+            return bundle_from_channel(settings.bundle, settings.cache)
         return bundle_named(settings.bundle)
-    except EngineRejected as error:
+    except EngineError as error:
         raise ConfigurationRejected(f"FLAGPOST_ENGINE_BUNDLE: {error}") from error
 
 

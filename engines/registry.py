@@ -1,0 +1,191 @@
+"""The registry: bundles by name and version, and channels that point at one of them.
+
+A directory or any fsspec URL:
+
+    bundles/NAME/VERSION/...     written once, card last, never changed
+    channels/CHANNEL.json        {"name", "version", "digest"}; switched by one write
+
+A worker names it as `URL#stable` and gets a local copy whose digests were checked.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+import shutil
+import tempfile
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Final
+
+import fsspec
+from fsspec.implementations.local import LocalFileSystem
+
+from engines.bundle import CARD_FILE, Bundle, bundle_from_directory
+from engines.errors import EngineRejected, EngineUnavailable
+
+CHANNELS: Final = ("stable", "candidate")
+_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,80}")
+
+
+@dataclass(frozen=True, slots=True)
+class Pointer:
+    """What a channel points at: a bundle and the SHA-256 of its card."""
+
+    name: str
+    version: str
+    digest: str
+
+
+class Registry:
+    """Bundles and channels below one root."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self._files, root = fsspec.core.url_to_fs(url)
+        self._root = root.rstrip("/")
+
+    def publish(self, bundle: Bundle) -> Pointer:
+        """Copies a bundle in, its card last, so that a half copy is never seen as a bundle.
+
+        Raises:
+            EngineRejected: A file is not what the card says, or the version is there already
+                with other content.
+        """
+        bundle.verify()
+        model = bundle.card.model
+        pointer = Pointer(model.name, model.version, bundle.digest)
+        place = self._place(pointer)
+        if self._exists(f"{place}/{CARD_FILE}"):
+            if self._digest(pointer) != bundle.digest:
+                raise EngineRejected(
+                    f"registry {self.url}: {model.name} {model.version} is there with other "
+                    "content; a version never changes, choose a new one"
+                )
+            return pointer
+        names = [file.file for file in bundle.card.files]
+        names += [golden.file for golden in bundle.card.golden]
+        for name in (*names, CARD_FILE):
+            self._write(f"{place}/{name}", (bundle.directory / name).read_bytes())
+        return pointer
+
+    def point(self, channel: str, pointer: Pointer) -> None:
+        """Switches a channel by one write.
+
+        Raises:
+            EngineRejected: The channel's name is not one, or the bundle is not there.
+        """
+        if not self._exists(f"{self._place(pointer)}/{CARD_FILE}"):
+            raise EngineRejected(
+                f"registry {self.url}: no bundle {pointer.name} {pointer.version}; publish it first"
+            )
+        self._write(self._channel(channel), json.dumps(asdict(pointer)).encode())
+
+    def channel(self, channel: str) -> Pointer:
+        """What a channel points at; raises EngineRejected where it points nowhere."""
+        try:
+            values = json.loads(self._read(self._channel(channel)))
+            return Pointer(str(values["name"]), str(values["version"]), str(values["digest"]))
+        except FileNotFoundError as error:
+            raise EngineRejected(
+                f"registry {self.url}: channel {channel!r} points nowhere; "
+                "`flagpost bundles channel`"
+            ) from error
+        except (ValueError, KeyError, TypeError) as error:
+            raise EngineRejected(f"registry {self.url}: channel {channel!r}: {error}") from error
+
+    def bundles(self) -> list[Pointer]:
+        """Every bundle, by name and version."""
+        cards = self._files.glob(f"{self._root}/bundles/*/*/{CARD_FILE}")
+        found: list[Pointer] = []
+        for path in sorted(cards):
+            *_, name, version, _ = path.split("/")
+            found.append(Pointer(name, version, self._digest(Pointer(name, version, ""))))
+        return found
+
+    def fetch(self, pointer: Pointer, cache: Path) -> Bundle:
+        """A local, verified copy; fetched once, renamed into place when whole.
+
+        Raises:
+            EngineRejected: What lies there is not what the pointer or the card says.
+        """
+        target = cache / f"{pointer.name}-{pointer.version}-{pointer.digest[:16]}"
+        if not target.exists():
+            cache.mkdir(parents=True, exist_ok=True)
+            partial = Path(tempfile.mkdtemp(dir=cache))
+            try:
+                self._copy_out(pointer, partial)
+                os.replace(partial, target)
+            except OSError as error:
+                raise EngineUnavailable(f"registry {self.url}: {error}") from error
+            finally:
+                shutil.rmtree(partial, ignore_errors=True)
+        bundle = bundle_from_directory(target)
+        bundle.verify()
+        return bundle
+
+    def _copy_out(self, pointer: Pointer, target: Path) -> None:
+        place = self._place(pointer)
+        (target / CARD_FILE).write_bytes(self._read(f"{place}/{CARD_FILE}"))
+        bundle = bundle_from_directory(target)
+        if bundle.digest != pointer.digest:
+            raise EngineRejected(
+                f"registry {self.url}: the card of {pointer.name} {pointer.version} is not the one "
+                "that the channel points at"
+            )
+        for name in [f.file for f in bundle.card.files] + [g.file for g in bundle.card.golden]:
+            (target / name).parent.mkdir(parents=True, exist_ok=True)
+            (target / name).write_bytes(self._read(f"{place}/{name}"))
+        bundle.verify()
+
+    def _digest(self, pointer: Pointer) -> str:
+        return hashlib.sha256(self._read(f"{self._place(pointer)}/{CARD_FILE}")).hexdigest()
+
+    def _place(self, pointer: Pointer) -> str:
+        for part in (pointer.name, pointer.version):
+            _check_name(part)
+        return f"bundles/{pointer.name}/{pointer.version}"
+
+    def _channel(self, channel: str) -> str:
+        if channel not in CHANNELS:
+            raise EngineRejected(f"channel: got {channel!r}, expected {' or '.join(CHANNELS)}")
+        return f"channels/{channel}.json"
+
+    def _exists(self, path: str) -> bool:
+        return bool(self._files.exists(f"{self._root}/{path}"))
+
+    def _read(self, path: str) -> bytes:
+        data: bytes = self._files.cat_file(f"{self._root}/{path}")
+        return data
+
+    def _write(self, path: str, data: bytes) -> None:
+        """Whole or not at all: object stores write so, a directory needs the rename."""
+        full = f"{self._root}/{path}"
+        self._files.makedirs(full.rsplit("/", 1)[0], exist_ok=True)
+        if isinstance(self._files, LocalFileSystem):
+            Path(f"{full}.part").write_bytes(data)
+            os.replace(f"{full}.part", full)
+        else:
+            self._files.pipe_file(full, data)
+
+
+def bundle_from_channel(reference: str, cache: Path) -> Bundle:
+    """Opens `REGISTRY_URL#channel`.
+
+    Raises:
+        EngineRejected: The channel points nowhere, or at something else than it says.
+        EngineUnavailable: The registry does not answer.
+    """
+    url, _, channel = reference.rpartition("#")
+    registry = Registry(url)
+    try:
+        return registry.fetch(registry.channel(channel), cache)
+    except OSError as error:
+        raise EngineUnavailable(f"registry {url}: {error}") from error
+
+
+def _check_name(name: str) -> None:
+    if not _NAME.fullmatch(name):
+        raise EngineRejected(f"bundle name {name!r}: expected letters, digits, dots and dashes")
