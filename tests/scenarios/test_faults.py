@@ -44,6 +44,13 @@ def test_without_any_fault_every_incident_is_one_flag_with_evidence(bench):
     assert worker.stop() == 0
 
 
+def test_batches_across_streams_give_the_same_flags(fast_bench):
+    worker = fast_bench.worker(FLAGPOST_WORKER_COMPOSITION="batched")
+    run_to_the_end(fast_bench)
+    expect_every_flag_once(fast_bench)
+    wait_until(lambda: worker.has_settled(len(STREAMS) * (SECONDS + 1)))
+
+
 def test_a_killed_worker_changes_no_flag(bench):
     first = bench.worker()
     bench.publish_seconds(STREAMS, 0, 8)

@@ -1,7 +1,8 @@
 """Puts a worker together from its settings: the one place where the stages meet.
 
 `per-child`: each child decodes and infers, one single-threaded engine per core; on a CPU batching
-buys nothing. The stages around it do not know.
+buys nothing. `batched`: children decode into a frame pool and one engine takes batches across
+streams, for a GPU. The stages around them do not know which.
 """
 
 from __future__ import annotations
@@ -15,11 +16,13 @@ from typing import Final
 
 from engines.bundle import Bundle, bundle_named
 from engines.errors import EngineError
+from engines.opening import open_engine
 from engines.registry import bundle_from_channel
 from workers.errors import ConfigurationRejected, QueueUnavailable
 from workers.moderation.accounting import FrameAccount
 from workers.moderation.admission import Admission
 from workers.moderation.arena import Arena
+from workers.moderation.batching import Batcher
 from workers.moderation.cases import CaseDesk
 from workers.moderation.child import ChildConfig
 from workers.moderation.consume import Consumer
@@ -28,6 +31,7 @@ from workers.moderation.deadletters import CircuitBreaker, DeadLetterPublisher
 from workers.moderation.dispatch import Dispatcher
 from workers.moderation.evidence import EvidenceStore, EvidenceWriter
 from workers.moderation.incidents import Policy
+from workers.moderation.inference import ROWS_PER_MESSAGE, BatchedInference, FramePool
 from workers.moderation.lanes import Lanes
 from workers.moderation.publish import Publisher
 from workers.moderation.references import ReferenceReader
@@ -77,11 +81,15 @@ def run_worker(settings: ProcessSettings, stopping: threading.Event) -> None:
     metrics.registry.register(FrameAccountCollector(account.outcomes, lambda: account.arrived))
     server.start()
     arena = Arena(settings.worker.memory)
-    crew = _crew(settings, bundle, arena)
+    pool = _frame_pool(settings, bundle)
+    crew = _crew(settings, bundle, arena, pool)
+    inference = _inference(settings, bundle, pool, crew) if pool is not None else None
     try:
         # Children load their engines while the brokers are reached.
         crew.start()
-        worker, consumer, close = _worker(settings, bundle, arena, crew, metrics, health, account)
+        worker, consumer, close = _worker(
+            settings, bundle, arena, crew, metrics, health, account, inference, pool
+        )
         crew.wait_ready(READY_LIMIT_S, stopping.is_set)
         logger.info("ready: %s", _summary(settings, bundle))
         health.obstruct("start", None)
@@ -91,6 +99,8 @@ def run_worker(settings: ProcessSettings, stopping: threading.Event) -> None:
             close()
         _log_account(account)
     finally:
+        if inference is not None:
+            inference.close()
         crew.close()
         server.close()
         arena.close()
@@ -104,6 +114,8 @@ def _worker(
     metrics: Metrics,
     health: Health,
     account: FrameAccount,
+    inference: BatchedInference | None,
+    pool: FramePool | None,
 ) -> tuple[Worker, Consumer, Callable[[], None]]:
     """Worker, consumer, and what closes everything else."""
     queue = _queue(settings.redis)
@@ -123,7 +135,13 @@ def _worker(
         health,
     )
     dispatcher = Dispatcher(
-        arena, crew, reader, looks, lambda entry: consumer.free(entry.size_bytes)
+        arena,
+        crew,
+        reader,
+        looks,
+        lambda entry: consumer.free(entry.size_bytes),
+        inference,
+        pool,
     )
     pre_roll_s = settings.evidence.pre_roll.total_seconds()
     stages = Stages(
@@ -153,26 +171,59 @@ def _worker(
     return worker, consumer, close
 
 
-def _crew(settings: ProcessSettings, bundle: Bundle, arena: Arena) -> Crew:
+def _frame_pool(settings: ProcessSettings, bundle: Bundle) -> FramePool | None:
+    if settings.worker.composition == "per-child":
+        return None
+    # Two batches in the making for each child's two messages.
+    rows = ROWS_PER_MESSAGE * 2 * (_children(settings.worker) + settings.worker.max_batch)
+    return FramePool(rows, bundle.card.input.width, bundle.card.input.height)
+
+
+def _inference(
+    settings: ProcessSettings, bundle: Bundle, pool: FramePool, crew: Crew
+) -> BatchedInference:
+    wanted, worker = settings.engine, settings.worker
+    try:
+        engine = open_engine(
+            bundle,
+            wanted.backend,
+            wanted.precision,
+            wanted.device,
+            max_batch=worker.max_batch,
+            threads=_children(worker),
+        )
+    except EngineError as error:
+        raise ConfigurationRejected(str(error)) from error
+    deadline_s = worker.batch_deadline.total_seconds()
+    batcher = Batcher(worker.max_batch, deadline_s, worker.max_per_stream_in_batch)
+    inference = BatchedInference(engine, pool, batcher, crew.wake)
+    inference.start()
+    return inference
+
+
+def _children(settings: WorkerSettings) -> int:
+    return settings.children or len(os.sched_getaffinity(0))
+
+
+def _crew(settings: ProcessSettings, bundle: Bundle, arena: Arena, pool: FramePool | None) -> Crew:
     limit_s = settings.worker.segment_time_limit.total_seconds()
     config = ChildConfig(
         arena_fd=arena.fd,
         arena_bytes=arena.size_bytes,
         socket_fd=-1,
-        bundle=str(bundle.directory.resolve()),
+        bundle=None if pool is not None else str(bundle.directory.resolve()),
         backend=settings.engine.backend,
         precision=settings.engine.precision,
         device=settings.engine.device,
-        rows_fd=-1,
-        rows=0,
+        rows_fd=-1 if pool is None else pool.fd,
+        rows=0 if pool is None else pool.rows,
         width=bundle.card.input.width,
         height=bundle.card.input.height,
         max_pixels=settings.worker.max_pixels,
         time_limit_s=limit_s,
         memory_bytes=CHILD_MEMORY_BYTES,
     )
-    children = settings.worker.children or len(os.sched_getaffinity(0))
-    return Crew(children, config, limit_s)
+    return Crew(_children(settings.worker), config, limit_s)
 
 
 def _bundle(settings: EngineSettings) -> Bundle:

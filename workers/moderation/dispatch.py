@@ -15,6 +15,7 @@ from workers.moderation.accounting import Outcome
 from workers.moderation.admission import too_large_text, without_value
 from workers.moderation.arena import Arena, Span
 from workers.moderation.crew import Crew
+from workers.moderation.inference import BatchedInference, FramePool
 from workers.moderation.jobs import DecodeJob, Refused, Scored
 from workers.moderation.lanes import Entry, Stage
 from workers.moderation.references import ReferenceReader
@@ -31,6 +32,8 @@ class Dispatcher:
         reader: Fetches media by reference.
         looks_per_second: Sampling rate.
         taken: Called with each entry whose record needs no heap any more.
+        inference: Scores frames in batches; None where the children infer.
+        pool: Where children then write frames.
     """
 
     def __init__(
@@ -40,12 +43,17 @@ class Dispatcher:
         reader: ReferenceReader,
         looks_per_second: float,
         taken: Callable[[Entry], None],
+        inference: BatchedInference | None = None,
+        pool: FramePool | None = None,
     ) -> None:
         self._arena = arena
         self._crew = crew
         self._reader = reader
         self._looks_per_second = looks_per_second
         self._taken = taken
+        self._inference = inference
+        self._pool = pool
+        self._rows: dict[int, tuple[int, ...]] = {}
         self._waiting: deque[tuple[Entry, bytes]] = deque()
         self._working: dict[int, Entry] = {}
         self._fetches: list[tuple[Entry, Future[bytes]]] = []
@@ -65,16 +73,38 @@ class Dispatcher:
         self._collect_fetches()
         while self._waiting and self._crew.free:
             entry, media = self._waiting[0]
-            span = self._arena.put(media)
-            if span is None:
+            rows = self._pool.take() if self._pool is not None else ()
+            span = self._arena.put(media) if rows is not None else None
+            if span is None or rows is None:
+                if rows and self._pool is not None:
+                    self._pool.give_back(rows)
                 return
             self._waiting.popleft()
             self._taken(entry)
-            self._submit(entry, span)
+            if rows:
+                self._rows[entry.serial] = rows
+            self._submit(entry, span, rows)
 
     def answer(self, outcome: Scored | Refused) -> Entry | None:
         """The entry that an answer settles; its span stays held until `release`."""
+        if isinstance(outcome, Scored) and outcome.rows and self._inference is not None:
+            waiting = self._working[outcome.serial]
+            assert waiting.arrival is not None, "only messages with a stream are decoded"
+            self._inference.add(waiting.arrival.stream_id, outcome)
+            return None
+        return self._finish(outcome)
+
+    def scored(self) -> list[tuple[Entry, Scored | Refused]]:
+        """Entries whose frames a batch has scored since the last call."""
+        if self._inference is None:
+            return []
+        found = [(self._finish(outcome), outcome) for outcome in self._inference.finished()]
+        return [(entry, outcome) for entry, outcome in found if entry is not None]
+
+    def _finish(self, outcome: Scored | Refused) -> Entry | None:
         entry = self._working.pop(outcome.serial, None)
+        if self._pool is not None:
+            self._pool.give_back(self._rows.pop(outcome.serial, ()))
         if entry is None:
             return None
         if isinstance(outcome, Refused):
@@ -109,12 +139,14 @@ class Dispatcher:
     def close(self) -> None:
         self._fetchers.shutdown(wait=False, cancel_futures=True)
 
-    def _submit(self, entry: Entry, span: Span) -> None:
+    def _submit(self, entry: Entry, span: Span, rows: tuple[int, ...]) -> None:
         assert entry.content_type is not None, "only frames are offered, and they have a type"
         entry.span = span
         entry.stage = Stage.DECODING
         self._working[entry.serial] = entry
-        self._crew.submit(DecodeJob(entry.serial, span, entry.content_type, self._looks_per_second))
+        self._crew.submit(
+            DecodeJob(entry.serial, span, entry.content_type, self._looks_per_second, rows)
+        )
 
     def _fetch(self, entry: Entry) -> Future[bytes]:
         assert entry.dataref is not None, "the contract wants media or a reference"

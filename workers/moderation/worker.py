@@ -22,7 +22,7 @@ from workers.moderation.crew import Crew
 from workers.moderation.deadletters import CircuitBreaker, DeadLetterPublisher
 from workers.moderation.dispatch import Dispatcher
 from workers.moderation.incidents import Policy, bytes_from_state, fold
-from workers.moderation.jobs import ClipMade, Scored
+from workers.moderation.jobs import ClipMade, Refused, Scored
 from workers.moderation.jobs import Outcome as Answer
 from workers.moderation.lanes import Entry, Lane, Lanes, PastPart, Stage
 from workers.moderation.publish import Outgoing, Publisher
@@ -141,6 +141,8 @@ class Worker:
         self._health.beat("work")
         for answer in self._s.crew.poll(self._patience_s()):
             self._take(answer)
+        for entry, scored in self._s.dispatcher.scored():
+            self._note(entry, scored)
         self._admit()
         self._s.dispatcher.advance()
         for lane in self._s.lanes:
@@ -164,7 +166,12 @@ class Worker:
             self._s.cases.answer(answer)
             return
         entry = self._s.dispatcher.answer(answer)
-        if entry is None or entry.arrival is None:
+        if entry is not None:
+            self._note(entry, answer)
+
+    def _note(self, entry: Entry, answer: Scored | Refused) -> None:
+        """Times and strikes of a message that is decoded and scored, or refused."""
+        if entry.arrival is None:
             return
         lane = self._s.lanes[entry.arrival.stream_id]
         if isinstance(answer, Scored):
