@@ -141,6 +141,7 @@ class _KafkaPythonProducer:
                 retries=10,
                 linger_ms=0,
                 max_request_size=settings.max_message_bytes + MIB,
+                request_timeout_ms=int(SEND_TIMEOUT_S * 500),
                 delivery_timeout_ms=int(SEND_TIMEOUT_S * 1000),
             )
         except KafkaError as error:

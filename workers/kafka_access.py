@@ -6,6 +6,8 @@ import logging
 import re
 from typing import Any, Final
 
+from kafka.errors import KafkaConnectionError, KafkaTimeoutError
+
 from workers.settings import KafkaSettings
 
 _NET_LOGGER: Final = "kafka.net"
@@ -81,7 +83,8 @@ def librdkafka_config(settings: KafkaSettings) -> dict[str, Any]:
 
 def last_client_error(settings: KafkaSettings, error: Exception) -> str:
     """One line for people: which brokers, what the client last complained of, what to check."""
-    reason = _last_error.text or str(error)
+    is_vague = isinstance(error, KafkaTimeoutError | KafkaConnectionError)
+    reason = (is_vague and _last_error.text) or str(error)
     return (
         f"Kafka at {settings.bootstrap} ({settings.security_protocol}): {reason}; check "
         "FLAGPOST_KAFKA_BOOTSTRAP, _SECURITY_PROTOCOL, _USERNAME and _PASSWORD, or run "

@@ -17,7 +17,12 @@ from typing import Any, Final, Protocol
 
 from kafka import KafkaConsumer
 from kafka.consumer.subscription_state import AsyncConsumerRebalanceListener
-from kafka.errors import FencedInstanceIdError, IllegalStateError, KafkaError
+from kafka.errors import (
+    FencedInstanceIdError,
+    IllegalStateError,
+    KafkaError,
+    UnknownTopicOrPartitionError,
+)
 from kafka.future import Future
 from kafka.structs import OffsetAndMetadata, TopicPartition
 
@@ -174,7 +179,8 @@ class KafkaPythonSource:
         """Waits for the topic's partitions: to join without them costs a second rebalance."""
         consumer = self._consumer
         update = consumer._cluster.request_update()
-        consumer._net.run(consumer._manager.wait_for, update, METADATA_MS)
+        with contextlib.suppress(UnknownTopicOrPartitionError):
+            consumer._net.run(consumer._manager.wait_for, update, METADATA_MS)
         if not consumer._cluster.partitions_for_topic(topic):
             logger.warning("topic %s is missing; `flagpost topics create`", topic)
 

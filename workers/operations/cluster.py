@@ -129,7 +129,7 @@ class Cluster:
         }
         with self._mapped(f"topic {plan.name}"):
             try:
-                self._admin.create_topics({plan.name: wanted})
+                self._admin.create_topics({plan.name: wanted}, wait_for_metadata=True)
             except TopicAlreadyExistsError:
                 return False
         return True

@@ -107,7 +107,6 @@ class TopicReader:
             last = self._consumer.end_offsets(partitions, timeout_ms=PATIENCE_MS)
             total = sum(last.values()) - sum(first.values())
             self._consumer.assign([place for place in partitions if last[place] > first[place]])
-            self._consumer.seek_to_beginning()
             for count, record in enumerate(self._until(last), 1):
                 progress(count, max(count, total))
                 yield dead_letter(record)

@@ -8,6 +8,7 @@ from typing import Final
 
 import click
 
+from workers.errors import BrokerUnavailable
 from workers.operations.cluster import Cluster, TopicPlan, TopicState
 from workers.operations.findings import Finding, Standing, exit_code, show
 from workers.settings import KafkaSettings, read_settings
@@ -165,7 +166,8 @@ def _established(cluster: Cluster, plan: TopicPlan, grow: bool) -> Finding:
             f"created: {plan.partitions} partitions, {plan.replicas} replicas",
         )
     state = cluster.topic(plan.name)
-    assert state is not None
+    if state is None:
+        raise BrokerUnavailable(f"{subject}: just created elsewhere; run the command again")
     lacking = state.lacking(plan)
     done = [f"{name} raised to {value}" for name, value in lacking.items()]
     if lacking:
