@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Sequence
 from datetime import timedelta
 from pathlib import Path
-from typing import Any, Final, TypedDict
+from typing import Final, TypedDict, Unpack
 
 import click
 from pydantic import ValidationError
@@ -96,7 +96,7 @@ def ingest(
     device: str | None,
     language: str | None,
     viewers: int | None,
-    **options: Any,
+    **options: Unpack[_Options],
 ) -> None:
     """Cut streams into segments on Kafka, without transcoding.
 
@@ -185,7 +185,7 @@ def _plans(
     metadata: StreamMetadata,
     settings: IngestSettings,
     kafka: KafkaSettings,
-    options: _Options | dict[str, Any],
+    options: _Options,
 ) -> list[StreamPlan]:
     give_up_s = options["give_up_after"]
     if options["segment_store"] and not options["keyframes"]:

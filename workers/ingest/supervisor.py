@@ -124,7 +124,7 @@ class StreamHandle:
         self.status.error = f"{self.status.source}: its process ended by {how}"
         log.error("%s", self.status.error, extra={"stream_id": self.plan.stream_id})
         # A recording would begin anew and send everything twice.
-        if self._crashes >= MOST_CRASHES or self.plan.address.is_recording:
+        if self._crashes >= MOST_CRASHES or (self.plan.address.is_recording and not self.plan.loop):
             self.status.state = StreamState.FAILED
             return
         self.status.state = StreamState.WAITING

@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import contextlib
 import http.server
-import os
 import shutil
 import socket
 import subprocess
 import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import pytest
+from tests.servers import missing, wait_until
 
 USER, PASSWORD, TOKEN = "camera", "hunter2secret", "tok3nsecret"
 
@@ -43,10 +41,8 @@ def need(program: str, works: bool | None = None) -> str:
     """The program's path; where it is missing: a skip on a laptop, a failure in CI."""
     path = shutil.which(program)
     if path is None or works is False:
-        reason = f"{program} is missing or incomplete: apt-get install $(cat docker/apt-test.txt)"
-        if os.environ.get("CI"):
-            pytest.fail(reason)
-        pytest.skip(reason)
+        missing(f"{program} (apt-get install $(cat docker/apt-test.txt))")
+    assert path is not None
     return path
 
 
@@ -54,15 +50,6 @@ def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
-
-
-def wait_until(condition: Callable[[], Any], timeout_s: float = 20.0) -> Any:
-    deadline = time.monotonic() + timeout_s
-    while True:
-        if found := condition():
-            return found
-        assert time.monotonic() < deadline, f"nothing happened in {timeout_s} s"
-        threading.Event().wait(0.02)
 
 
 class WebServer:

@@ -12,6 +12,7 @@ import av
 import pytest
 
 from schemas.frames import EventType
+from tests.servers import wait_until
 from tests.workers.ingest.clips import picture_units, write_audio, write_clip
 from tests.workers.ingest.conftest import Run, messages_in
 from tests.workers.ingest.servers import (
@@ -20,7 +21,6 @@ from tests.workers.ingest.servers import (
     free_port,
     rtmp_server,
     rtsp_server,
-    wait_until,
     web_server,
 )
 from workers.ingest.status import StreamState

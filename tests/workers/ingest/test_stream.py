@@ -9,9 +9,9 @@ import av
 import pytest
 
 from schemas.frames import ContentType, EventType
+from tests.servers import wait_until
 from tests.workers.ingest.clips import picture_units, write_audio, write_clip
 from tests.workers.ingest.conftest import messages_in
-from tests.workers.ingest.servers import wait_until
 from workers.ingest.address import source_address
 from workers.ingest.source import SourceRefused, open_source
 from workers.ingest.status import StreamState
