@@ -52,24 +52,21 @@ def tiny_model(width: int = 224, height: int = 224) -> bytes:
     return bytes(model.SerializeToString())
 
 
+def _golden(file: Path, colour: tuple[int, int, int]) -> GoldenFrame:
+    pixels = np.full((224, 224, 3), colour, np.uint8)
+    Image.fromarray(pixels).save(file)
+    logit = reference_logit(pixels)
+    digest = hashlib.sha256(file.read_bytes()).hexdigest()
+    return GoldenFrame(file=file.name, sha256=digest, logits={"fp32": logit, "bf16": logit})
+
+
 def write_tiny_bundle(directory: Path, **decision: float) -> Path:
     """Writes the bundle; `decision` overrides constants of the operating point."""
     directory.mkdir(parents=True, exist_ok=True)
     model = tiny_model()
     (directory / "model.onnx").write_bytes(model)
-    golden = []
-    for name, colour in (("calm", (90, 110, 120)), ("red", (230, 20, 20))):
-        pixels = np.full((224, 224, 3), colour, np.uint8)
-        file = directory / f"{name}.png"
-        Image.fromarray(pixels).save(file)
-        logit = reference_logit(pixels)
-        golden.append(
-            GoldenFrame(
-                file=file.name,
-                sha256=hashlib.sha256(file.read_bytes()).hexdigest(),
-                logits={"fp32": logit, "bf16": logit},
-            )
-        )
+    colours = {"calm": (90, 110, 120), "red": (230, 20, 20)}
+    golden = [_golden(directory / f"{name}.png", colour) for name, colour in colours.items()]
     card = BundleCard(
         model=ModelIdentity(
             name="tiny-redness",

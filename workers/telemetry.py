@@ -50,7 +50,6 @@ class Metrics:
             "flagpost_decode_seconds", "Time that children spent decoding.", registry=r
         )
         self.infer_time = Counter("flagpost_infer_seconds", "Time spent in the engine.", registry=r)
-        self.batches = Counter("flagpost_batches", "Batches that the engine ran.", registry=r)
         self.flags = Counter(
             "flagpost_flags", "Steps of flags stored, by step.", ["step"], registry=r
         )

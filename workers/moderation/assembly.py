@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 import os
 import threading
-from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Final
 
@@ -66,109 +66,146 @@ class ProcessSettings:
     worker: WorkerSettings
 
 
+@dataclass(frozen=True, slots=True)
+class Media:
+    """The side of a worker that touches media; with an engine of its own where it batches."""
+
+    arena: Arena
+    crew: Crew
+    inference: BatchedInference | None = None
+    pool: FramePool | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Watch:
+    """What a worker tells of itself."""
+
+    account: FrameAccount
+    metrics: Metrics
+    health: Health
+
+
 def run_worker(settings: ProcessSettings, stopping: threading.Event) -> None:
     """Runs a worker until `stopping` is set.
 
     Raises:
-        Fatal: It cannot start or go on; the text says what mends it.
+        WorkerError: It cannot start or go on; the text says what mends it.
     """
     bundle = _bundle(settings.engine)
-    metrics, account = Metrics(), FrameAccount()
+    account = FrameAccount()
     health = Health(("work", "consume"))
-    server = HealthServer(
-        settings.worker.metrics_host, settings.worker.metrics_port, metrics, health
-    )
-    metrics.registry.register(FrameAccountCollector(account.outcomes, lambda: account.arrived))
-    server.start()
-    arena = Arena(settings.worker.memory)
-    pool = _frame_pool(settings, bundle)
-    crew = _crew(settings, bundle, arena, pool)
-    inference = _inference(settings, bundle, pool, crew) if pool is not None else None
-    try:
+    with ExitStack() as stack:
+        metrics = _served_metrics(settings.worker, account, health, stack)
         # Children load their engines while the brokers are reached.
-        crew.start()
-        worker, consumer, close = _worker(
-            settings, bundle, arena, crew, metrics, health, account, inference, pool
-        )
-        crew.wait_ready(READY_LIMIT_S, stopping.is_set)
+        media = _media(settings, bundle, stack)
+        worker, consumer = _worker(settings, bundle, media, Watch(account, metrics, health), stack)
+        media.crew.wait_ready(READY_LIMIT_S, stopping.is_set)
         logger.info("ready: %s", _summary(settings, bundle))
         health.obstruct("start", None)
-        try:
-            worker.run(consumer, stopping, settings.worker.drain_deadline.total_seconds())
-        finally:
-            close()
+        worker.run(consumer, stopping, settings.worker.drain_deadline.total_seconds())
         _log_account(account)
-    finally:
-        if inference is not None:
-            inference.close()
-        crew.close()
-        server.close()
-        arena.close()
+
+
+def _served_metrics(
+    settings: WorkerSettings, account: FrameAccount, health: Health, stack: ExitStack
+) -> Metrics:
+    metrics = Metrics()
+    metrics.registry.register(FrameAccountCollector(account.outcomes, lambda: account.arrived))
+    server = HealthServer(settings.metrics_host, settings.metrics_port, metrics, health)
+    server.start()
+    stack.callback(server.close)
+    return metrics
+
+
+def _media(settings: ProcessSettings, bundle: Bundle, stack: ExitStack) -> Media:
+    """Arena, children and, in the batched composition, the engine; started."""
+    arena = Arena(settings.worker.memory)
+    stack.callback(arena.close)
+    pool = _frame_pool(settings, bundle)
+    crew = _crew(settings, bundle, arena, pool)
+    stack.callback(crew.close)
+    crew.start()
+    if pool is None:
+        return Media(arena, crew)
+    inference = _inference(settings, bundle, pool, crew)
+    stack.callback(inference.close)
+    return Media(arena, crew, inference, pool)
 
 
 def _worker(
-    settings: ProcessSettings,
-    bundle: Bundle,
-    arena: Arena,
-    crew: Crew,
-    metrics: Metrics,
-    health: Health,
-    account: FrameAccount,
-    inference: BatchedInference | None,
-    pool: FramePool | None,
-) -> tuple[Worker, Consumer, Callable[[], None]]:
-    """Worker, consumer, and what closes everything else."""
+    settings: ProcessSettings, bundle: Bundle, media: Media, watch: Watch, stack: ExitStack
+) -> tuple[Worker, Consumer]:
     queue = _queue(settings.redis)
-    store = EvidenceStore(settings.evidence.url)
-    store.check()
-    writer = EvidenceWriter(store, crew.wake)
-    reader = ReferenceReader(settings.worker.dataref_prefixes, settings.kafka.max_message_bytes)
-    journal = FlagJournal(settings.worker.journal) if settings.worker.journal else None
-    dead_letters = DeadLetterPublisher(settings.kafka)
-    lanes = Lanes()
-    looks = settings.worker.looks_per_second or bundle.card.input.looks_per_second
+    stack.callback(queue.close)
     worker: Worker
     consumer = Consumer(
         lambda: open_source(settings.kafka, settings.kafka.frames_topic, worker.drain),
         max(settings.worker.memory // 4, settings.kafka.max_message_bytes),
-        crew.wake,
-        health,
+        media.crew.wake,
+        watch.health,
     )
+    stages = _stages(settings, bundle, media, watch, queue, consumer, stack)
+    identity = bundle.card.model
+    policy = Policy(bundle.rule, identity.name, identity.version)
+    worker = Worker(stages, policy, watch.account, watch.metrics, watch.health)
+    return worker, consumer
+
+
+def _stages(
+    settings: ProcessSettings,
+    bundle: Bundle,
+    media: Media,
+    watch: Watch,
+    queue: ReviewIntake,
+    consumer: Consumer,
+    stack: ExitStack,
+) -> Stages:
+    reader = ReferenceReader(settings.worker.dataref_prefixes, settings.kafka.max_message_bytes)
+    dead_letters = DeadLetterPublisher(settings.kafka)
+    stack.callback(dead_letters.close)
+    lanes = Lanes()
     dispatcher = Dispatcher(
-        arena,
-        crew,
+        media.arena,
+        media.crew,
         reader,
-        looks,
+        settings.worker.looks_per_second or bundle.card.input.looks_per_second,
         lambda entry: consumer.free(entry.size_bytes),
-        inference,
-        pool,
+        media.inference,
+        media.pool,
     )
-    pre_roll_s = settings.evidence.pre_roll.total_seconds()
-    stages = Stages(
-        arena=arena,
-        crew=crew,
+    stack.callback(dispatcher.close)
+    return Stages(
+        arena=media.arena,
+        crew=media.crew,
         lanes=lanes,
-        admission=Admission(lanes, queue, arena.size_bytes),
+        admission=Admission(lanes, queue, media.arena.size_bytes),
         dispatcher=dispatcher,
-        cases=CaseDesk(arena, crew, writer, reader, pre_roll_s, settings.evidence.pictures),
-        publisher=Publisher(queue, journal, metrics, health),
+        cases=_case_desk(settings.evidence, media, reader, stack),
+        publisher=Publisher(queue, _journal(settings, stack), watch.metrics, watch.health),
         dead_letters=dead_letters,
         breaker=CircuitBreaker(settings.worker.max_consecutive_dead_letters),
     )
-    identity = bundle.card.model
-    policy = Policy(bundle.rule, identity.name, identity.version)
-    worker = Worker(stages, policy, account, metrics, health)
 
-    def close() -> None:
-        stages.cases.close()
-        dispatcher.close()
-        writer.close()
-        dead_letters.close()
-        queue.close()
-        if journal is not None:
-            journal.close()
 
-    return worker, consumer, close
+def _case_desk(
+    settings: EvidenceSettings, media: Media, reader: ReferenceReader, stack: ExitStack
+) -> CaseDesk:
+    store = EvidenceStore(settings.url)
+    store.check()
+    writer = EvidenceWriter(store, media.crew.wake)
+    stack.callback(writer.close)
+    pre_roll_s = settings.pre_roll.total_seconds()
+    desk = CaseDesk(media.arena, media.crew, writer, reader, pre_roll_s, settings.pictures)
+    stack.callback(desk.close)
+    return desk
+
+
+def _journal(settings: ProcessSettings, stack: ExitStack) -> FlagJournal | None:
+    if settings.worker.journal is None:
+        return None
+    journal = FlagJournal(settings.worker.journal)
+    stack.callback(journal.close)
+    return journal
 
 
 def _frame_pool(settings: ProcessSettings, bundle: Bundle) -> FramePool | None:
