@@ -15,6 +15,7 @@ from tests.workers.ingest.conftest import messages_in
 from workers.ingest.address import source_address
 from workers.ingest.source import SourceRefused, open_source
 from workers.ingest.status import StreamState
+from workers.moderation.references import ReferenceReader
 
 
 def decoded(media: bytes, format: str | None = None) -> list[av.VideoFrame]:
@@ -104,12 +105,10 @@ def test_keyframes_travel_alone(run, clip_mp4):
 def test_keyframes_point_to_their_segment_in_the_store(run, clip_mp4, tmp_path):
     store = tmp_path / "store"
     *messages, _ = run(clip_mp4, keyframes_only=True, segment_store=str(store)).to_its_end()
+    reader = ReferenceReader((f"{store}/",), 10**7)  # as a worker reads it
     for message in messages:
         assert message.dataref is not None
-        path = message.dataref.removeprefix("file://")
-        assert path.startswith(str(store))
-        with open(path, "rb") as file:
-            segment = file.read()
+        segment = reader.read(message.dataref)
         assert len(decoded(segment)) == 30
         assert picture_units(bytes(packets(segment)[0])) == picture_units(message.data)
 
