@@ -57,15 +57,20 @@ class Bundle:
             "choose one of these with FLAGPOST_ENGINE_PRECISION"
         )
 
+    def path(self, name: str) -> Path:
+        """Where a file of the card lies; raises EngineRejected where that is outside the bundle."""
+        path = (self.directory / name).resolve()
+        if not path.is_relative_to(self.directory.resolve()):
+            raise EngineRejected(f"bundle file {name!r}: lies outside the bundle")
+        return path
+
     def read(self, name: str, sha256: str) -> bytes:
         """The bytes of a file, if they are the ones the card names.
 
         Raises:
             EngineRejected: The file is missing, outside the bundle or altered.
         """
-        path = (self.directory / name).resolve()
-        if not path.is_relative_to(self.directory.resolve()):
-            raise EngineRejected(f"bundle file {name!r}: lies outside the bundle")
+        path = self.path(name)
         try:
             data = path.read_bytes()
         except OSError as error:
@@ -81,14 +86,23 @@ class Bundle:
     def golden_frame(self, golden: GoldenFrame) -> Frames:
         """uint8 [height, width, 3] RGB of a golden frame."""
         data = self.read(golden.file, golden.sha256)
-        with Image.open(io.BytesIO(data), formats=("PNG",)) as picture:
-            pixels: Frames = np.asarray(picture.convert("RGB"))
+        try:
+            with Image.open(io.BytesIO(data), formats=("PNG",)) as picture:
+                pixels: Frames = np.asarray(picture.convert("RGB"))
+        except (OSError, SyntaxError) as error:  # Pillow says SyntaxError for a broken PNG
+            raise EngineRejected(f"golden frame {golden.file}: no PNG: {error}") from error
         expected = (self.card.input.height, self.card.input.width, 3)
         if pixels.shape != expected:
             raise EngineRejected(
                 f"golden frame {golden.file}: got shape {pixels.shape}, expected {expected}"
             )
         return pixels
+
+    @property
+    def file_names(self) -> tuple[str, ...]:
+        """Every file that the card names, models first."""
+        card = self.card
+        return (*(file.file for file in card.files), *(golden.file for golden in card.golden))
 
     def verify(self) -> None:
         """Reads every file of the bundle against its digest; raises EngineRejected."""

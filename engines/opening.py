@@ -9,8 +9,8 @@ import importlib
 from typing import Final, Protocol
 
 from engines.bundle import Bundle
-from engines.engine import Engine, Frames, Logits
-from engines.errors import EngineRejected, EngineUnavailable
+from engines.engine import Engine, Frames, Logits, Slot
+from engines.errors import EngineFault, EngineRejected, EngineUnavailable
 
 BACKENDS: Final = {
     "openvino": "engines.ov:OvEngine",
@@ -83,15 +83,48 @@ def check_golden_frames(engine: Engine, bundle: Bundle) -> None:
                     f"{expected:.4f} +- {tolerance} ({engine.spec.backend}, {precision}); "
                     "this engine does not compute what the bundle's card says"
                 )
+    _check_full_batch(engine, bundle, tolerance)
+
+
+def _check_full_batch(engine: Engine, bundle: Bundle, tolerance: float) -> None:
+    """A model of a fixed batch, or one that mixes rows up, passes frame by frame and fails here."""
+    golden = bundle.card.golden
+    pictures = [bundle.golden_frame(frame) for frame in golden]
+    slot = engine.slot()
+    chosen = [golden[row % len(golden)] for row in range(engine.spec.max_batch)]
+    for row in range(len(chosen)):
+        slot.frames[row] = pictures[row % len(pictures)]
+    found = _run(engine, slot, len(chosen))
+    expected = [frame.logits[engine.spec.precision] for frame in chosen]  # type: ignore[index]
+    worst = max(abs(float(a) - b) for a, b in zip(found, expected, strict=True))
+    if not worst <= tolerance:
+        raise EngineRejected(
+            f"self-check on a batch of {len(chosen)}: a logit is {worst:.4f} off, expected at most "
+            f"{tolerance} ({engine.spec.backend}); the model mixes the rows of a batch"
+        )
 
 
 def _logits_in_every_slot(engine: Engine, pixels: Frames) -> list[float]:
     slots = [engine.slot() for _ in range(engine.spec.slots)]
+    found: list[float] = []
     for slot in slots:
         slot.frames[0] = pixels
-        engine.submit(slot, 1)
-    found: list[Logits] = [engine.collect(slot) for slot in slots]
-    return [float(logits[0]) for logits in found]
+        found.append(float(_run(engine, slot, 1)[0]))
+    return found
+
+
+def _run(engine: Engine, slot: Slot, n: int) -> Logits:
+    """One batch; a model that cannot run it, or answers with something else, is rejected."""
+    try:
+        engine.submit(slot, n)
+        logits = engine.collect(slot)
+    except EngineFault as error:
+        raise EngineRejected(f"self-check on a batch of {n}: {error}") from error
+    if logits.shape != (n,):
+        raise EngineRejected(
+            f"self-check on a batch of {n}: got {logits.size} outputs, expected one logit a frame"
+        )
+    return logits
 
 
 def _engine_class(backend: str) -> EngineClass:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 import onnxruntime
@@ -12,6 +13,8 @@ from engines.bundle import Bundle
 from engines.engine import EngineSpec, Frames, Logits, Slot
 from engines.errors import EngineFault, EngineRejected, EngineUnavailable
 from engines.slots import SlotPool
+
+_PRECISIONS: Final = ("fp32", "int8")
 
 
 @dataclass(slots=True, eq=False)
@@ -30,8 +33,11 @@ class OrtEngine:
     ) -> None:
         if device != "cpu":
             raise EngineUnavailable(f"onnxruntime: got device {device!r}, expected cpu")
-        if precision == "bf16":
-            raise EngineUnavailable("onnxruntime: bf16 does not run on a CPU; use fp32 or int8")
+        if precision not in _PRECISIONS:
+            raise EngineUnavailable(
+                f"onnxruntime: got precision {precision!r}, on a CPU expected "
+                f"{' or '.join(_PRECISIONS)}"
+            )
         file = bundle.model_file(precision)
         self._session = _session(bundle.read(file.file, file.sha256), threads)
         self._input = self._session.get_inputs()[0].name

@@ -15,6 +15,9 @@ from engines.slots import SlotPool
 
 _HINTS: Final = {"fp32": "f32", "int8": "f32", "bf16": "bf16"}
 """Type of the arithmetic that is not quantised; f32 keeps OpenVINO from choosing bf16 unasked."""
+_ARITHMETIC: Final = {"fp32": {"f32"}, "int8": {"u8", "i8"}, "bf16": {"bf16"}}
+_COMPUTING: Final = {"Convolution", "FullyConnected", "MatMul"}
+"""Layers that do nearly all of the work; others may keep another type."""
 
 
 @dataclass(slots=True, eq=False)
@@ -34,6 +37,10 @@ class OvEngine:
     ) -> None:
         if device != "cpu":
             raise EngineUnavailable(f"openvino: got device {device!r}, expected cpu")
+        if precision not in _HINTS:
+            raise EngineUnavailable(
+                f"openvino: got precision {precision!r}, expected one of {', '.join(_HINTS)}"
+            )
         file = bundle.model_file(precision)
         model = bundle.read(file.file, file.sha256)
         self._compiled = _compiled(model, precision, threads, slots)
@@ -96,6 +103,22 @@ class OvEngine:
                 f"openvino: asked for {precision}, the CPU would run {hint}; "
                 "set FLAGPOST_ENGINE_PRECISION to one it has"
             )
+        found = _arithmetic(self._compiled)
+        if not found & _ARITHMETIC[precision]:
+            raise EngineRejected(
+                f"openvino: asked for {precision}, the model's layers run in "
+                f"{', '.join(sorted(found)) or 'nothing known'}; the file is not what its card says"
+            )
+
+
+def _arithmetic(compiled: Any) -> set[str]:
+    """Types that the compiled layers really compute in."""
+    details = [operation.get_rt_info() for operation in compiled.get_runtime_model().get_ops()]
+    return {
+        detail["runtimePrecision"].astype(str)
+        for detail in details
+        if detail["layerType"].astype(str) in _COMPUTING
+    }
 
 
 def _compiled(model: bytes, precision: str, threads: int, slots: int) -> Any:

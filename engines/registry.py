@@ -23,11 +23,12 @@ from typing import Final
 import fsspec
 from fsspec.implementations.local import LocalFileSystem
 
-from engines.bundle import CARD_FILE, Bundle, bundle_from_directory
+from engines.bundle import CARD_FILE, Bundle, bundle_from_directory, bundle_named
 from engines.errors import EngineRejected, EngineUnavailable
 
 CHANNELS: Final = ("stable", "candidate")
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,80}")
+_DIGEST: Final = re.compile(r"[0-9a-f]{64}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,9 +66,7 @@ class Registry:
                     "content; a version never changes, choose a new one"
                 )
             return pointer
-        names = [file.file for file in bundle.card.files]
-        names += [golden.file for golden in bundle.card.golden]
-        for name in (*names, CARD_FILE):
+        for name in (*bundle.file_names, CARD_FILE):
             self._write(f"{place}/{name}", (bundle.directory / name).read_bytes())
         return pointer
 
@@ -87,14 +86,22 @@ class Registry:
         """What a channel points at; raises EngineRejected where it points nowhere."""
         try:
             values = json.loads(self._read(self._channel(channel)))
-            return Pointer(str(values["name"]), str(values["version"]), str(values["digest"]))
+            pointer = Pointer(str(values["name"]), str(values["version"]), str(values["digest"]))
         except FileNotFoundError as error:
             raise EngineRejected(
                 f"registry {self.url}: channel {channel!r} points nowhere; "
                 "`flagpost bundles channel`"
             ) from error
         except (ValueError, KeyError, TypeError) as error:
-            raise EngineRejected(f"registry {self.url}: channel {channel!r}: {error}") from error
+            raise EngineRejected(
+                f"registry {self.url}: channel {channel!r}: no pointer: {error!r}"
+            ) from error
+        if not _DIGEST.fullmatch(pointer.digest):
+            raise EngineRejected(
+                f"registry {self.url}: channel {channel!r}: got digest {pointer.digest[:80]!r}, "
+                "expected a SHA-256"
+            )
+        return pointer
 
     def bundles(self) -> list[Pointer]:
         """Every bundle, by name and version."""
@@ -111,20 +118,28 @@ class Registry:
         Raises:
             EngineRejected: What lies there is not what the pointer or the card says.
         """
+        self._place(pointer)  # refuses names that would lead out of the cache
         target = cache / f"{pointer.name}-{pointer.version}-{pointer.digest[:16]}"
         if not target.exists():
-            cache.mkdir(parents=True, exist_ok=True)
-            partial = Path(tempfile.mkdtemp(dir=cache))
-            try:
-                self._copy_out(pointer, partial)
-                os.replace(partial, target)
-            except OSError as error:
-                raise EngineUnavailable(f"registry {self.url}: {error}") from error
-            finally:
-                shutil.rmtree(partial, ignore_errors=True)
+            self._fill(pointer, target)
         bundle = bundle_from_directory(target)
+        if bundle.digest != pointer.digest:
+            raise EngineRejected(f"cached bundle {target}: its card was altered; delete the copy")
         bundle.verify()
         return bundle
+
+    def _fill(self, pointer: Pointer, target: Path) -> None:
+        """Fetches into the cache; of two processes that do so at once, either copy will do."""
+        target.parent.mkdir(parents=True, exist_ok=True)
+        partial = Path(tempfile.mkdtemp(dir=target.parent))
+        try:
+            self._copy_out(pointer, partial)
+            os.replace(partial, target)
+        except OSError as error:
+            if not target.exists():
+                raise EngineUnavailable(f"registry {self.url}: {error}") from error
+        finally:
+            shutil.rmtree(partial, ignore_errors=True)
 
     def _copy_out(self, pointer: Pointer, target: Path) -> None:
         place = self._place(pointer)
@@ -135,9 +150,10 @@ class Registry:
                 f"registry {self.url}: the card of {pointer.name} {pointer.version} is not the one "
                 "that the channel points at"
             )
-        for name in [f.file for f in bundle.card.files] + [g.file for g in bundle.card.golden]:
-            (target / name).parent.mkdir(parents=True, exist_ok=True)
-            (target / name).write_bytes(self._read(f"{place}/{name}"))
+        for name in bundle.file_names:
+            path = bundle.path(name)  # a hostile card may name ../../.ssh/config
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(self._read(f"{place}/{name}"))
         bundle.verify()
 
     def _digest(self, pointer: Pointer) -> str:
@@ -184,6 +200,18 @@ def bundle_from_channel(reference: str, cache: Path) -> Bundle:
         return registry.fetch(registry.channel(channel), cache)
     except OSError as error:
         raise EngineUnavailable(f"registry {url}: {error}") from error
+
+
+def bundle_from_reference(reference: str, cache: Path) -> Bundle:
+    """Opens a shipped bundle by name, a directory, or `REGISTRY_URL#channel`.
+
+    Raises:
+        EngineRejected: There is none, or it is not what it says.
+        EngineUnavailable: The registry does not answer.
+    """
+    if "#" in reference:
+        return bundle_from_channel(reference, cache)
+    return bundle_named(reference)
 
 
 def _check_name(name: str) -> None:
