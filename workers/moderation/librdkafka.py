@@ -31,6 +31,8 @@ class LibrdkafkaSource:
         self._settings = settings
         self._drain = drain
         self._epochs: Counter[Partition] = Counter()
+        # Kept here: asking the client from another thread while one polls never returns.
+        self._own: frozenset[Partition] = frozenset()
         self._paused = False
         self._error: confluent_kafka.KafkaError | None = None
         self._late_error: confluent_kafka.KafkaError | None = None
@@ -77,23 +79,22 @@ class LibrdkafkaSource:
 
     def pause(self) -> None:
         self._paused = True
-        self._consumer.pause(self._consumer.assignment())
+        self._consumer.pause(_places(self._own))
 
     def resume(self) -> None:
         self._paused = False
-        self._consumer.resume(self._consumer.assignment())
+        self._consumer.resume(_places(self._own))
 
     def commit(self, positions: Positions) -> None:
         # Another worker may have committed more of a partition that was lost.
-        own = self.assigned()
-        offsets = _offsets({place: at for place, at in positions.items() if place in own})
+        offsets = _offsets({place: at for place, at in positions.items() if place in self._own})
         if offsets:
             self._consumer.commit(offsets=offsets, asynchronous=True)
 
     def lag(self) -> int:
         lag = 0
         try:
-            for entry in self._consumer.position(self._consumer.assignment()):
+            for entry in self._consumer.position(_places(self._own)):
                 _, high = self._consumer.get_watermark_offsets(entry, cached=True)
                 if entry.offset >= 0:
                     lag += max(0, high - entry.offset)
@@ -102,7 +103,7 @@ class LibrdkafkaSource:
         return lag
 
     def assigned(self) -> frozenset[Partition]:
-        return frozenset(Partition(e.topic, e.partition) for e in self._consumer.assignment())
+        return self._own
 
     def close(self) -> None:
         self._commit_now(self._drain(self.assigned()))
@@ -147,18 +148,22 @@ class LibrdkafkaSource:
             logger.warning("commit failed, the next one covers it: %s", error.str())
 
     def _assigned(self, consumer: Any, partitions: list[Any]) -> None:
-        self._epochs.update(Partition(entry.topic, entry.partition) for entry in partitions)
+        self._own = _partitions(partitions)
+        self._epochs.update(self._own)
         consumer.assign(partitions)
         if self._paused:
             consumer.pause(partitions)
 
     def _revoked(self, _: object, partitions: list[Any]) -> None:
-        moving = frozenset(Partition(entry.topic, entry.partition) for entry in partitions)
+        moving = _partitions(partitions)
         if moving:
             self._commit_now(self._drain(moving))
+            self._own -= moving
 
     def _lost(self, _: object, partitions: list[Any]) -> None:
-        logger.warning("partitions lost: %s", [entry.partition for entry in partitions])
+        lost = _partitions(partitions)
+        self._own -= lost
+        logger.warning("partitions lost: %s", sorted(lost))
 
     def _commit_now(self, positions: Positions) -> None:
         if not positions:
@@ -171,6 +176,14 @@ class LibrdkafkaSource:
 
 def _offsets(positions: Positions) -> list[Any]:
     return [
-        confluent_kafka.TopicPartition(partition.topic, partition.number, offset)
+        confluent_kafka.TopicPartition(*partition, offset)
         for partition, offset in positions.items()
     ]
+
+
+def _partitions(entries: list[Any]) -> frozenset[Partition]:
+    return frozenset(Partition(entry.topic, entry.partition) for entry in entries)
+
+
+def _places(partitions: frozenset[Partition]) -> list[Any]:
+    return [confluent_kafka.TopicPartition(*partition) for partition in partitions]

@@ -38,6 +38,8 @@ logger = logging.getLogger(__name__)
 MAX_POLL_RECORDS: Final = 20
 FETCH_BYTES: Final = 16 * MIB
 METADATA_MS: Final = 5000
+JOIN_S: Final = 2.0
+"""Poll while joining. kafka-python 3.0.12 begins a join anew that ends between two polls."""
 Positions = Mapping[Partition, int]
 Drain = Callable[[frozenset[Partition]], Positions]
 """Finishes work of partitions that move away, for a bounded time; returns what to commit."""
@@ -124,6 +126,9 @@ class KafkaPythonSource:
     def poll(self, timeout_s: float) -> list[Record]:
         if self._fenced is not None:
             raise Fenced(_fenced_text(self._settings)) from self._fenced
+        coordinator = self._consumer._coordinator
+        if coordinator._join_task is not None or coordinator.need_rejoin():
+            timeout_s = max(timeout_s, JOIN_S)
         try:
             batches = self._consumer.poll(timeout_ms=int(timeout_s * 1000))
         except FencedInstanceIdError as error:
@@ -147,9 +152,12 @@ class KafkaPythonSource:
         # Another worker may have committed more of a partition that was lost.
         own = self.assigned()
         offsets = _offsets({place: at for place, at in positions.items() if place in own})
-        if offsets:
-            future = self._consumer.commit_async(offsets)
-            future.add_errback(self._commit_failed)
+        if not offsets:
+            return
+        try:
+            self._consumer.commit_async(offsets).add_errback(self._commit_failed)
+        except KafkaError as error:
+            self._commit_failed(error)
 
     def lag(self) -> int:
         try:
