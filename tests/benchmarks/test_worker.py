@@ -80,19 +80,20 @@ def fill(bench: Bench, clips: Path, first: int, count: int, inline: bool) -> Non
     publisher.close()
 
 
-def drain_rate(bench: Bench, running: RunningWorker, already: int, count: int) -> float:
-    """Segments a second between the first and the last tenth."""
-    marks: dict[float, float] = {}
+def drain_rate(running: RunningWorker, count: int) -> float:
+    """Segments scored and stored a second, between the first and the last tenth."""
+    marks: dict[float, tuple[float, float]] = {}
 
     def drained() -> bool:
-        taken = running.numbers().get("flagpost_messages_total", 0) - already
+        now_s, scored = time.perf_counter(), running.numbers().get("scored", 0)
         for share in (0.1, 0.9):
-            if taken >= share * count:
-                marks.setdefault(share, time.perf_counter())
-        return taken >= count and running.has_settled(already + count)
+            if scored >= share * count:
+                marks.setdefault(share, (now_s, scored))
+        return scored >= count
 
     wait_until(drained, 300)
-    return 0.8 * count / (marks[0.9] - marks[0.1])
+    (first_s, first), (last_s, last) = marks[0.1], marks[0.9]
+    return (last - first) / (last_s - first_s)
 
 
 def cpu_s(pid: int) -> float:
@@ -131,7 +132,7 @@ def test_drain_of_a_filled_topic(bench, clips, inline):
         fill(bench, clips, number * DRAINED, DRAINED, inline)
         before_s = sum(map(cpu_s, bench.broker_pids.values()))
         running = worker(bench, FLAGPOST_KAFKA_INSTANCE_ID="bench")
-        rates.append(drain_rate(bench, running, 0, DRAINED))
+        rates.append(drain_rate(running, DRAINED))
         broker_s += sum(map(cpu_s, bench.broker_pids.values())) - before_s
         ratios.append(rates[-1] / bares[-1])
     report(

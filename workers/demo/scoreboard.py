@@ -1,7 +1,8 @@
 """The scoreboard: what happened, against what was flagged. Pure functions over both.
 
-An incident is found if a flag of its stream touches it, with a second's tolerance for where a
-segment begins. A flag is false if it touches neither an incident nor an ambiguous span. The delay
+An incident is found if a flag of its stream touches it, or the two seconds after it: the rule under
+which the operating point was chosen (`training.operating_point.GRACE_S`). A flag is false if it
+touches neither an incident, with the same grace, nor an ambiguous span. The delay
 runs from the incident's first damage to its flag being in Redis; a flag that was open already
 counts as no delay.
 """
@@ -17,7 +18,7 @@ from typing import Final
 from schemas.flags import Flag
 from schemas.truth import AmbiguousSpan, TrueIncident
 
-TOLERANCE: Final = timedelta(seconds=1)
+GRACE: Final = timedelta(seconds=2)
 JUDGED_AFTER: Final = timedelta(seconds=5)
 """An incident that began later than this before the end is not held against anybody."""
 
@@ -79,8 +80,9 @@ def _found(incident: TrueIncident, flags: Sequence[SeenFlag]) -> list[SeenFlag]:
 
 
 def _touch(span: TrueIncident | AmbiguousSpan, flag: Flag) -> bool:
+    grace = GRACE if isinstance(span, TrueIncident) else timedelta(0)
     return (
         span.stream_id == flag.stream_id
-        and flag.onset_at <= span.ends_at + TOLERANCE
-        and span.starts_at - TOLERANCE <= flag.last_at
+        and flag.onset_at <= span.ends_at + grace
+        and span.starts_at <= flag.last_at
     )
