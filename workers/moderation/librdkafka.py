@@ -10,7 +10,7 @@ import confluent_kafka
 
 from workers.errors import BrokerUnavailable, Fenced
 from workers.kafka_access import librdkafka_config
-from workers.moderation.source import MAX_POLL_RECORDS, Drain, Positions, Record
+from workers.moderation.source import FETCH_WAIT_MS, MAX_POLL_RECORDS, Drain, Positions, Record
 from workers.moderation.watermark import Partition
 from workers.settings import KafkaSettings
 
@@ -48,6 +48,7 @@ class LibrdkafkaSource:
             "queued.max.messages.kbytes": QUEUE_KILOBYTES,
             "fetch.message.max.bytes": 1 << 20,
             "fetch.queue.backoff.ms": 2,
+            "fetch.wait.max.ms": FETCH_WAIT_MS,
             "on_commit": self._committed,
             "error_cb": self._client_error,
         }
