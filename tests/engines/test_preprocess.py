@@ -20,18 +20,17 @@ def smooth(width, height):
     return np.stack(planes, axis=-1).astype(np.uint8)
 
 
-def yuv(luma, blue, red, size=(64, 48), format_name="yuv420p"):
-    frame = av.VideoFrame(*size, format_name)
-    for plane, value in zip(frame.planes, (luma, blue, red), strict=True):
+def yuv(signal, size=(64, 48), format_name="yuv420p"):
+    frame = av.VideoFrame(size[0], size[1], format_name)
+    for plane, value in zip(frame.planes, signal, strict=True):
         plane.update(bytes([value]) * plane.buffer_size)
     return frame
 
 
-def by_formula(luma, blue, red, matrix, limited=True):
-    signal = np.array([luma, blue - 128, red - 128], float)
-    if limited:
-        signal = np.array([(luma - 16) * 255 / 219, *(signal[1:] * 255 / 224)])
-    return np.clip(matrix @ signal, 0, 255)
+def by_formula(signal, matrix):
+    luma, blue, red = signal
+    full = np.array([(luma - 16) / 219, (blue - 128) / 224, (red - 128) / 224]) * 255
+    return np.clip(matrix @ full, 0, 255)
 
 
 @pytest.mark.parametrize("size", [(640, 360), (1280, 720), (427, 241), (224, 224)])
@@ -61,23 +60,23 @@ def test_the_whole_frame_is_kept():
 @pytest.mark.parametrize("signal", [(81, 90, 240), (145, 54, 34), (41, 240, 110), (180, 128, 128)])
 @pytest.mark.parametrize("size", [(64, 48), (1280, 720)])
 def test_a_frame_that_states_no_matrix_is_read_as_bt601_at_every_size(signal, size):
-    found = FrameScaler(32, 32).rgb(yuv(*signal, size=size))
-    assert np.abs(found[16, 16] - by_formula(*signal, BT601)).max() <= 3
+    found = FrameScaler(32, 32).rgb(yuv(signal, size))
+    assert np.abs(found[16, 16] - by_formula(signal, BT601)).max() <= 3
 
 
 def test_a_frame_that_states_bt709_is_read_so():
-    frame = yuv(63, 102, 240)
+    frame = yuv((63, 102, 240))
     frame.colorspace = Colorspace.ITU709
     found = FrameScaler(32, 32).rgb(frame)
-    assert np.abs(found[16, 16] - by_formula(63, 102, 240, BT709)).max() <= 3
+    assert np.abs(found[16, 16] - by_formula((63, 102, 240), BT709)).max() <= 3
 
 
 def test_full_range_video_is_not_stretched():
-    frame = yuv(100, 128, 128)
+    frame = yuv((100, 128, 128))
     frame.color_range = ColorRange.JPEG
     assert np.abs(FrameScaler(32, 32).rgb(frame)[16, 16].astype(int) - 100).max() <= 1
-    limited = FrameScaler(32, 32).rgb(yuv(100, 128, 128))[16, 16]
-    assert np.abs(limited - by_formula(100, 128, 128, BT601)).max() <= 3
+    limited = FrameScaler(32, 32).rgb(yuv((100, 128, 128)))[16, 16]
+    assert np.abs(limited - by_formula((100, 128, 128), BT601)).max() <= 3
     assert limited.max() < 99
 
 
@@ -93,17 +92,17 @@ def test_it_writes_into_the_array_it_is_given():
 
 def test_one_scaler_follows_a_stream_that_changes_size_and_format():
     scaler = FrameScaler(224, 224)
-    first = scaler.rgb(yuv(145, 54, 34, (320, 180)))
-    scaler.rgb(yuv(81, 90, 240, (1280, 720), "yuv444p"))
-    again = scaler.rgb(yuv(145, 54, 34, (320, 180)))
+    first = scaler.rgb(yuv((145, 54, 34), (320, 180)))
+    scaler.rgb(yuv((81, 90, 240), (1280, 720), "yuv444p"))
+    again = scaler.rgb(yuv((145, 54, 34), (320, 180)))
     np.testing.assert_array_equal(first, again)
 
 
 def test_a_result_outlives_the_next_frame():
     scaler = FrameScaler(32, 32)
-    kept = scaler.rgb(yuv(81, 90, 240))
+    kept = scaler.rgb(yuv((81, 90, 240)))
     copy = kept.copy()
-    scaler.rgb(yuv(145, 54, 34))
+    scaler.rgb(yuv((145, 54, 34)))
     np.testing.assert_array_equal(kept, copy)
 
 
