@@ -155,11 +155,13 @@ def video_stream(container: InputContainer) -> VideoStream:
     raise DeadLettered("no-video", "the media has no video stream")
 
 
-def guard_codec(codec: VideoCodecContext, max_pixels: int) -> None:
+def guard_codec(
+    codec: VideoCodecContext, max_pixels: int, allowed: frozenset[str] = CODECS
+) -> None:
     """Sets the limits of a decoder before its first packet."""
-    if codec.name not in CODECS:
-        allowed = ", ".join(sorted(CODECS))
-        raise DeadLettered("codec-not-allowed", f"got {codec.name}, expected one of {allowed}")
+    if codec.name not in allowed:
+        names = ", ".join(sorted(allowed))
+        raise DeadLettered("codec-not-allowed", f"got {codec.name}, expected one of {names}")
     check_pixels(codec.width, codec.height, max_pixels)
     # Guards a size change in mid-stream; as an option of the container it does not.
     codec.options = {"max_pixels": str(max_pixels)}

@@ -9,8 +9,9 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from engines.bundle import Bundle, bundle_named
+from engines.bundle import Bundle
 from engines.errors import EngineError
+from engines.registry import bundle_from_reference
 from workers.errors import ConfigurationRejected
 from workers.lifecycle import EXIT_FAILED
 from workers.score.plot import plot as draw
@@ -21,7 +22,7 @@ from workers.settings import EngineSettings, read_settings
 
 @click.command(epilog="Example: flagpost score my.mp4 --plot score.png")
 @click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path))
-@click.option("--bundle", help="A shipped bundle's name or a directory.")
+@click.option("--bundle", help="A shipped bundle's name, a directory or REGISTRY_URL#channel.")
 @click.option("--backend", type=click.Choice(["openvino", "onnxruntime"]))
 @click.option("--precision", type=click.Choice(["fp32", "bf16", "int8"]))
 @click.option(
@@ -49,7 +50,7 @@ def score(
     """
     chosen = read_settings(EngineSettings)
     try:
-        opened = bundle_named(bundle or chosen.bundle)
+        opened = bundle_from_reference(bundle or chosen.bundle, chosen.cache)
     except EngineError as error:
         raise ConfigurationRejected(str(error)) from error
     configs = [

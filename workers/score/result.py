@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import statistics
 import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
 from engines.decision import Change, DecisionState, IncidentRule, Look, end, observe
-from workers.score.reader import ReaderConfig
+from workers.score.reader import STALL_S, ReaderConfig
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +24,14 @@ class FoundIncident:
     start_s: float
     end_s: float
     peak: float
+
+    def rounded(self) -> dict[str, float]:
+        """Milliseconds and four digits of score: what is measured, no more."""
+        return {
+            "start_s": round(self.start_s, 3),
+            "end_s": round(self.end_s, 3),
+            "peak": round(self.peak, 4),
+        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +55,7 @@ class FileResult:
                 "file": self.file,
                 "score": None if self.score is None else round(self.score, 4),
                 "frames": len(self.looks),
-                "incidents": [asdict(incident) for incident in self.incidents],
+                "incidents": [incident.rounded() for incident in self.incidents],
                 "error": self.error,
             }
         )
@@ -69,18 +79,32 @@ def score_file(
         command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=environment
     ) as process:
         assert process.stdout is not None
-        for text in process.stdout:
-            line: dict[str, Any] = json.loads(text)
-            error = line.get("error", error)
-            duration_s = line.get("duration_s", duration_s)
-            if "at_s" in line:
-                looks.append(Look(line["at_s"], line["score"]))
-                progress(min(1.0, line["at_s"] / duration_s) if duration_s else 0.0)
+        try:
+            for text in process.stdout:
+                line: dict[str, Any] = json.loads(text)
+                error = line.get("error", error)
+                duration_s = line.get("duration_s", duration_s)
+                if "at_s" in line:
+                    looks.append(Look(line["at_s"], line["score"]))
+                    progress(min(1.0, line["at_s"] / duration_s) if duration_s else 0.0)
+        except BaseException:  # Ctrl-C: the reader must not go on without us
+            process.kill()
+            raise
     if process.returncode and error is None:
-        error = f"the decoder ended with {process.returncode} after {len(looks)} frames"
+        error = _ending(config.file, process.returncode, len(looks))
     return FileResult(
         config.file, tuple(looks), incidents_of(looks, rule), clip_score(looks, rule), error
     )
+
+
+def _ending(file: str, code: int, looks: int) -> str:
+    name = Path(file).name
+    if code == -signal.SIGALRM:
+        return f"{name}: no picture for {STALL_S} s after {looks} looks; the file may be hostile"
+    if code < 0:
+        how = signal.Signals(-code).name
+        return f"{name}: the decoder died of {how} after {looks} looks; the file may be hostile"
+    return f"{name}: the decoder ended with {code} after {looks} looks"
 
 
 def incidents_of(looks: list[Look], rule: IncidentRule) -> tuple[FoundIncident, ...]:
