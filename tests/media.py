@@ -23,8 +23,9 @@ def segment(
     gop: int = 5,
     format_name: str = "mpegts",
     codec: str = "libx264",
+    sound: bool = False,
 ) -> bytes:
-    """One segment, a frame per colour, a keyframe every `gop` frames."""
+    """One segment, a frame per colour, a keyframe every `gop` frames; silence where asked."""
     target = io.BytesIO()
     flags = "frag_keyframe+empty_moov+default_base_moof"
     options = {"movflags": flags} if format_name == "mp4" else {}
@@ -35,9 +36,12 @@ def segment(
         # PyAV's default makes x264 cut frames into slices, which real streams do not.
         stream.codec_context.thread_type = "FRAME"
         stream.options = {"preset": "ultrafast", "g": str(gop), "sc_threshold": "0"}
+        silent = container.add_stream("aac", rate=44100) if sound else None
         for number, colour in enumerate(colours):
             container.mux(stream.encode(_frame(colour, size, number, fps)))
         container.mux(stream.encode(None))
+        if silent is not None:
+            _mux_silence(container, silent)
     return target.getvalue()
 
 
@@ -52,14 +56,17 @@ def audio_only() -> bytes:
     """An MPEG-TS with a second of silence and no video."""
     target = io.BytesIO()
     with av.open(target, "w", format="mpegts") as container:
-        stream = container.add_stream("aac", rate=44100)
-        for number in range(20):
-            silence = np.zeros((2, 1024), np.float32)
-            frame = av.AudioFrame.from_ndarray(silence, format="fltp", layout="stereo")
-            frame.sample_rate, frame.pts = 44100, number * 1024
-            container.mux(stream.encode(frame))
-        container.mux(stream.encode(None))
+        _mux_silence(container, container.add_stream("aac", rate=44100))
     return target.getvalue()
+
+
+def _mux_silence(container: Any, stream: Any) -> None:
+    for number in range(20):
+        silence = np.zeros((2, 1024), np.float32)
+        frame = av.AudioFrame.from_ndarray(silence, format="fltp", layout="stereo")
+        frame.sample_rate, frame.pts = 44100, number * 1024
+        container.mux(stream.encode(frame))
+    container.mux(stream.encode(None))
 
 
 def without_keyframe() -> bytes:

@@ -22,7 +22,13 @@ from PIL import Image
 
 from schemas.frames import ContentType
 from workers.errors import DeadLettered
-from workers.moderation.transport_stream import is_transport_stream, random_access_points
+from workers.moderation.transport_stream import (
+    KeyframeUnit,
+    is_transport_stream,
+    keyframe_units,
+    random_access_points,
+    video_packets,
+)
 
 CODECS: Final = frozenset({"h264", "hevc", "av1", "libdav1d", "vp9", "mpeg2video", "mjpeg"})
 LIBAV_ERRORS: Final = (
@@ -117,6 +123,10 @@ def _from_container(
             "content-type-mismatch",
             f"content-type says {content_type.value}, the media begins with {data[:8].hex()}",
         )
+    if content_type is ContentType.MPEG_TS:
+        decoded = _from_keyframe_units(data, 1 / looks_per_second, limits)
+        if decoded is not None:
+            return decoded
     with open_untrusted(data, _CONTAINERS[content_type]) as container:
         stream = video_stream(container)
         codec = stream.codec_context
@@ -125,6 +135,49 @@ def _from_container(
         # Known beforehand, reading can stop at the last keyframe: a third of the time at 720p.
         expected = random_access_points(data) if content_type is ContentType.MPEG_TS else 0
         return _looks(container, stream, 1 / looks_per_second, expected, limits)
+
+
+def _from_keyframe_units(data: bytes, interval_s: float, limits: DecodeLimits) -> Decoded | None:
+    """Keyframes cut out by hand; None leaves the media, and any complaint of it, to the demuxer."""
+    video = video_packets(data)
+    if video is None:
+        return None
+    units = keyframe_units(video, interval_s * _INTERVAL_TOLERANCE, limits.max_looks)
+    if not units:
+        return None
+    try:
+        images = _images_of(units, video.codec, limits)
+    except LIBAV_ERRORS:
+        return None
+    if len(images) != len(units):
+        return None
+    frames = [
+        DecodedFrame(unit.pts_s, image, image.is_corrupt)
+        for unit, image in zip(units, images, strict=True)
+    ]
+    first = images[0]
+    check_pixels(first.width, first.height, limits.max_pixels)
+    return Decoded(frames, video.codec, first.width, first.height, len(video.keyframes))
+
+
+def _images_of(
+    units: tuple[KeyframeUnit, ...], name: str, limits: DecodeLimits
+) -> list[av.VideoFrame]:
+    deadline_s = time.monotonic() + limits.time_limit_s
+    codec = _decoder(name, limits)
+    images: list[av.VideoFrame] = []
+    for unit in units:
+        if time.monotonic() > deadline_s:
+            raise DeadLettered("time-limit", f"more than {limits.time_limit_s} s")
+        images += codec.decode(Packet(unit.data))
+    return images + codec.decode(None)
+
+
+def _decoder(name: str, limits: DecodeLimits) -> VideoCodecContext:
+    codec = av.CodecContext.create(name, "r")
+    assert isinstance(codec, VideoCodecContext)
+    guard_codec(codec, limits.max_pixels)
+    return codec
 
 
 def open_untrusted(data: bytes, format_name: str) -> InputContainer:
@@ -257,9 +310,7 @@ def _from_access_unit(data: bytes, content_type: ContentType, limits: DecodeLimi
             "content-type-mismatch",
             f"{content_type.value}: begins with {data[:4].hex()}, expected an Annex B start code",
         )
-    codec = av.CodecContext.create(name, "r")
-    assert isinstance(codec, VideoCodecContext)
-    guard_codec(codec, limits.max_pixels)
+    codec = _decoder(name, limits)
     images = [*codec.decode(Packet(data)), *codec.decode(None)]
     if not images:
         raise DeadLettered(
