@@ -7,9 +7,10 @@ from onnx import TensorProto, helper, numpy_helper
 
 from schemas.bundles import OperatingPoint
 from tests.training.takes import red_when_violent
+from training.errors import GateFailed
 from training.evaluate import logged, runtime_session, scorer_of
 from training.int8_gate import judge
-from training.quantize import Int8Plan, int8_from_onnx
+from training.quantize import Int8Plan, align_head, int8_from_onnx
 
 POINT = OperatingPoint(
     median_of=3, open_threshold=0.5, close_threshold=0.3, max_gap_s=5, cooldown_s=5
@@ -85,6 +86,36 @@ def test_int8_keeps_the_first_convolution_in_float_and_quantises_the_others_per_
     assert "DequantizeLinear" not in sources[0]
     assert sources[1:] == [["DequantizeLinear", "DequantizeLinear"]] * 2
     assert axes == [0, 0]
+
+
+def test_a_relu_goes_into_the_range_of_its_convolution_so_that_nothing_runs_between_them(graphs):
+    graph = onnx.load(graphs[1]).graph
+    relus = [node for node in graph.node if node.op_type == "Relu"]
+
+    assert [node.input[0] for node in relus] == ["c0"], "only that of the float convolution stays"
+
+
+def test_the_head_is_scaled_and_shifted_until_its_logits_agree_with_fp32(graphs, tmp_path):
+    tiny_graph(tmp_path / "weaker.onnx", gain=0.04)
+    frames = red_when_violent(side=224).frames[:12]
+
+    scale, _ = align_head(graphs[0], tmp_path / "weaker.onnx", frames)
+
+    expected, got = (
+        scorer_of(runtime_session(path))(frames) for path in (graphs[0], tmp_path / "weaker.onnx")
+    )
+    assert scale == pytest.approx(1.25, rel=1e-3)
+    assert got == pytest.approx(expected, abs=1e-3)
+
+
+def test_a_graph_that_does_not_end_in_a_linear_layer_is_refused(graphs, tmp_path):
+    model = onnx.load(graphs[0])
+    model.graph.node[-1].output[0] = "raw"
+    model.graph.node.append(helper.make_node("Identity", ["raw"], ["logit"]))
+    onnx.save(model, tmp_path / "other.onnx")
+
+    with pytest.raises(GateFailed, match="last node is Identity, expected a constant Gemm"):
+        align_head(graphs[0], tmp_path / "other.onnx", red_when_violent(side=224).frames[:2])
 
 
 def test_int8_logits_stay_close_to_those_of_fp32(graphs):
