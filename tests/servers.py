@@ -19,13 +19,13 @@ from workers.settings import KafkaSettings, RedisSettings
 KAFKA_PROPERTIES = ("broker.session.timeout.ms=3000", "broker.heartbeat.interval.ms=500")
 
 
-def wait_until(holds: Callable[[], object], timeout_s: float = 20.0) -> None:
+def wait_until(holds: Callable[[], object], timeout_s: float = 20.0, every_s: float = 0.02) -> None:
     """Waits for a condition; fails with its source where it never holds."""
     end_s = time.monotonic() + timeout_s
     while not holds():
         if time.monotonic() > end_s:
             pytest.fail(f"did not hold within {timeout_s} s")
-        time.sleep(0.02)
+        time.sleep(every_s)
 
 
 def missing(what: str) -> None:

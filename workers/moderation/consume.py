@@ -1,7 +1,7 @@
 """The consumer: polls the source on a thread of its own and is never blocked by work.
 
-It holds at most a byte budget of records that the loop has not taken over; beyond that partitions
-are paused, and polling goes on.
+It holds at most a byte budget of records that the loop has not taken over. At the budget it waits
+for room; where none comes, partitions are paused and polling goes on.
 """
 
 from __future__ import annotations
@@ -22,6 +22,9 @@ logger = logging.getLogger(__name__)
 
 POLL_S: Final = 0.05
 """Upper bound of how long a commit or a pause waits for the poll to return."""
+PATIENCE_S: Final = 1.0
+"""How long it is full before partitions are paused: a pause throws away what librdkafka fetched, and
+after the resume it fetches again only a second later."""
 RETRY_S: Final = 1.0
 LAG_EVERY_S: Final = 1.0
 
@@ -52,6 +55,8 @@ class Consumer:
         self._records: deque[Record] = deque()
         self._held_bytes = 0
         self._commits: dict[Partition, int] = {}
+        self._room = threading.Event()
+        self._full_since_s: float | None = None
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="consume", daemon=True)
         self.is_paused = False
@@ -84,6 +89,8 @@ class Consumer:
         """Record bytes that the loop does not hold any more."""
         with self._lock:
             self._held_bytes -= size_bytes
+            if self._held_bytes < self._budget_bytes:
+                self._room.set()
 
     def commit(self, positions: Positions) -> None:
         """Commits at the next turn of the poll loop."""
@@ -115,13 +122,16 @@ class Consumer:
         with self._lock:
             commits, self._commits = self._commits, {}
             is_full = self._held_bytes >= self._budget_bytes
-        if is_full != self.is_paused:
-            source.pause() if is_full else source.resume()
-            self.is_paused = is_full
+            if is_full:
+                self._room.clear()
+        self._pause_or_resume(source, is_full)
         try:
             source.commit(commits)
-            # Kept at once: what the client handed out it does not hand out again.
-            self._keep(source.poll(POLL_S))
+            if is_full and not self.is_paused:
+                self._room.wait(POLL_S)
+            else:
+                # Kept at once: what the client handed out it does not hand out again.
+                self._keep(source.poll(POLL_S))
             self._measure_lag(source)
         except BrokerUnavailable as error:
             self._health.obstruct("kafka", str(error))
@@ -131,6 +141,17 @@ class Consumer:
             self._stopping.wait(RETRY_S)
             return
         self._health.obstruct("kafka", None)
+
+    def _pause_or_resume(self, source: MessageSource, is_full: bool) -> None:
+        now_s = time.monotonic()
+        if not is_full:
+            self._full_since_s = None
+        elif self._full_since_s is None:
+            self._full_since_s = now_s
+        is_stuck = self._full_since_s is not None and now_s - self._full_since_s >= PATIENCE_S
+        if is_stuck != self.is_paused:
+            source.pause() if is_stuck else source.resume()
+            self.is_paused = is_stuck
 
     def _measure_lag(self, source: MessageSource) -> None:
         now_s = time.monotonic()

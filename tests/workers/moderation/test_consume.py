@@ -69,6 +69,7 @@ def fails(error: Exception) -> Callable[[], list[Record]]:
 def consuming(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Consumer]]:
     monkeypatch.setattr(consume, "RETRY_S", 0.01)
     monkeypatch.setattr(consume, "LAG_EVERY_S", 0.0)
+    monkeypatch.setattr(consume, "PATIENCE_S", 0.05)
     made: list[Consumer] = []
 
     def start(source: ScriptedSource, budget_bytes: int = 1 << 20) -> Consumer:
@@ -115,6 +116,18 @@ def test_at_its_budget_it_pauses_and_resumes_when_room_is_given_back(consuming):
     wait_until(lambda: consumer.is_paused)
     assert taken(consumer, 1) == [1]
     assert source.is_paused
+    consumer.free(100)
+    assert taken(consumer, 1) == [2]
+
+
+def test_at_its_budget_it_waits_for_room_before_it_pauses(consuming, monkeypatch):
+    monkeypatch.setattr(consume, "PATIENCE_S", 60.0)
+    source = ScriptedSource(lambda: [record(1, b"x" * 100)], lambda: [record(2)])
+    consumer = consuming(source, budget_bytes=100)
+    assert taken(consumer, 1) == [1]
+    consumer.commit({P: 1})
+    wait_until(lambda: source.committed)
+    assert (source.is_paused, len(source.steps)) == (False, 1)
     consumer.free(100)
     assert taken(consumer, 1) == [2]
 
