@@ -53,8 +53,6 @@ class OvEngine:
                 for _ in range(slots)
             ]
         )
-        # One thread per process: handing over to another one costs more than it hides.
-        self._is_inline = threads == 1
         self.spec = EngineSpec(
             "openvino", "cpu", precision, geometry.width, geometry.height, max_batch, slots
         )
@@ -67,10 +65,8 @@ class OvEngine:
         taken.n = n
         try:
             taken.request.set_input_tensor(openvino.Tensor(taken.frames[:n], shared_memory=True))
-            if self._is_inline:
-                taken.request.infer()
-            else:
-                taken.request.start_async()
+            # Not infer(): on the caller's thread it spins whenever another process has the core.
+            taken.request.start_async()
         except RuntimeError as error:
             raise EngineFault(f"openvino: {error}") from error
 

@@ -79,7 +79,8 @@ class Child:
 
     def __init__(self, config: ChildConfig) -> None:
         self._limits = DecodeLimits(config.max_pixels, config.time_limit_s)
-        self._arena = mmap.mmap(config.arena_fd, config.arena_bytes, prot=mmap.PROT_READ)
+        arena = mmap.mmap(config.arena_fd, config.arena_bytes, prot=mmap.PROT_READ)
+        self._arena = memoryview(arena)
         self._engine: Engine | None = None
         self._rows: Frames | None = None
         if config.bundle is not None:
@@ -110,7 +111,8 @@ class Child:
                 }
             )
 
-    def _media(self, start: int, length: int) -> bytes:
+    def _media(self, start: int, length: int) -> memoryview:
+        """Where the parent put it; it stays there until the job is answered."""
         return self._arena[start : start + length]
 
     def _decode(self, header: dict[str, Any]) -> bytes:
@@ -159,7 +161,7 @@ class Child:
 
     def _clip(self, header: dict[str, Any]) -> bytes:
         parts = [
-            Part(self._media(start, length), ContentType(content_type), offset_s)
+            Part(bytes(self._media(start, length)), ContentType(content_type), offset_s)
             for start, length, content_type, offset_s in header["parts"]
         ]
         pictures = [

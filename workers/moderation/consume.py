@@ -23,8 +23,8 @@ logger = logging.getLogger(__name__)
 POLL_S: Final = 0.05
 """Upper bound of how long a commit or a pause waits for the poll to return."""
 PATIENCE_S: Final = 1.0
-"""How long it is full before partitions are paused: a pause throws away what librdkafka fetched, and
-after the resume it fetches again only a second later."""
+"""How long it is full before partitions are paused: a pause throws away what librdkafka fetched,
+and after the resume it fetches again only a second later."""
 RETRY_S: Final = 1.0
 LAG_EVERY_S: Final = 1.0
 

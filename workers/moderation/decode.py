@@ -93,7 +93,10 @@ class Decoded:
 
 
 def decode_looks(
-    data: bytes, content_type: ContentType, looks_per_second: float, limits: DecodeLimits
+    data: memoryview | bytes,
+    content_type: ContentType,
+    looks_per_second: float,
+    limits: DecodeLimits,
 ) -> Decoded:
     """Decodes the keyframes of one piece of media, thinned to a sampling rate.
 
@@ -105,6 +108,11 @@ def decode_looks(
     if not data:
         raise DeadLettered("empty", "the message has no media")
     try:
+        if content_type is ContentType.MPEG_TS and is_transport_stream(data):
+            decoded = _from_keyframe_units(data, 1 / looks_per_second, limits)
+            if decoded is not None:
+                return decoded
+        data = bytes(data)
         if content_type in _CONTAINERS:
             return _from_container(data, content_type, looks_per_second, limits)
         if content_type in _UNITS:
@@ -123,10 +131,6 @@ def _from_container(
             "content-type-mismatch",
             f"content-type says {content_type.value}, the media begins with {data[:8].hex()}",
         )
-    if content_type is ContentType.MPEG_TS:
-        decoded = _from_keyframe_units(data, 1 / looks_per_second, limits)
-        if decoded is not None:
-            return decoded
     with open_untrusted(data, _CONTAINERS[content_type]) as container:
         stream = video_stream(container)
         codec = stream.codec_context
@@ -137,7 +141,9 @@ def _from_container(
         return _looks(container, stream, 1 / looks_per_second, expected, limits)
 
 
-def _from_keyframe_units(data: bytes, interval_s: float, limits: DecodeLimits) -> Decoded | None:
+def _from_keyframe_units(
+    data: memoryview | bytes, interval_s: float, limits: DecodeLimits
+) -> Decoded | None:
     """Keyframes cut out by hand; None leaves the media, and any complaint of it, to the demuxer."""
     video = video_packets(data)
     if video is None:

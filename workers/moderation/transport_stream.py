@@ -38,17 +38,19 @@ class KeyframeUnit:
 
 @dataclass(frozen=True, slots=True)
 class VideoPackets:
-    """The packets of the only video stream.
+    """Where the packets of the only video stream are; nothing of them is copied.
 
     Attributes:
         codec: libav's name of the decoder.
-        packets: Those with a payload.
-        starts: Indices of packets that begin a picture.
-        keyframes: Indices of those that a decoder may start with.
+        packets: All packets of the media.
+        rows: Which of them are the video's and have a payload.
+        starts: Indices into `rows` of packets that begin a picture.
+        keyframes: Indices into `rows` of those that a decoder may start with.
     """
 
     codec: str
     packets: Packets
+    rows: npt.NDArray[np.int64]
     starts: npt.NDArray[np.int64]
     keyframes: npt.NDArray[np.int64]
 
@@ -65,7 +67,7 @@ def random_access_points(data: memoryview | bytes) -> int:
     return int(np.count_nonzero(_is_random_access(packets.reshape(-1, PACKET_BYTES))))
 
 
-def video_packets(data: bytes) -> VideoPackets | None:
+def video_packets(data: memoryview | bytes) -> VideoPackets | None:
     """Finds the video of a plain stream: one programme, one video, whole packets, nothing damaged.
 
     Returns:
@@ -81,12 +83,14 @@ def video_packets(data: bytes) -> VideoPackets | None:
     if found is None:
         return None
     codec, identifier = found
-    video = packets[(identifiers == identifier) & (packets[:, 3] & 0x10 != 0)]
-    is_damaged = (video[:, 1] & 0x80 != 0) | (video[:, 3] & 0xC0 != 0)
-    starts = np.flatnonzero(video[:, 1] & 0x40)
+    flags, control = packets[:, 1], packets[:, 3]
+    rows = np.flatnonzero((identifiers == identifier) & (control & 0x10 != 0))
+    starts = np.flatnonzero(flags[rows] & 0x40)
+    is_damaged = (flags[rows] & 0x80 != 0) | (control[rows] & 0xC0 != 0)
     if not len(starts) or starts[0] != 0 or is_damaged.any():
         return None
-    return VideoPackets(codec, video, starts, starts[_is_random_access(video[starts])])
+    keyframes = starts[_is_random_access(packets[rows[starts]])]
+    return VideoPackets(codec, packets, rows, starts, keyframes)
 
 
 def keyframe_units(
@@ -158,7 +162,7 @@ def _table(packets: Packets, identifiers: Identifiers, identifier: int, table: i
 def _picture(video: VideoPackets, start: int) -> tuple[int, bytes] | None:
     """Presentation time in ticks, and the elementary stream, of the picture that begins there."""
     after = video.starts[np.searchsorted(video.starts, start) + 1 :]
-    rows = video.packets[start : after[0] if len(after) else len(video.packets)]
+    rows = video.packets[video.rows[start : after[0] if len(after) else None]]
     counters = rows[:, 3] & 0x0F
     if ((counters[:-1] + 1) & 0x0F != counters[1:]).any():
         return None
