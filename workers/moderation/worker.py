@@ -157,7 +157,9 @@ class Worker:
         self._show_gauges()
 
     def _patience_s(self) -> float:
-        return 0.0 if self._records and self._s.crew.free else TURN_S
+        if self._records and self._s.crew.free:
+            return 0.0
+        return max(0.0, min(TURN_S, self._s.publisher.wait_s))
 
     def _take(self, answer: Answer) -> None:
         """One answer of the crew."""
