@@ -104,6 +104,16 @@ class Bundle:
         card = self.card
         return (*(file.file for file in card.files), *(golden.file for golden in card.golden))
 
+    def contents(self) -> dict[str, bytes]:
+        """The bytes of every file by name, the card last, each checked as it is read.
+
+        Raises:
+            EngineRejected: A file is missing or altered.
+        """
+        found = {file.file: self.read(file.file, file.sha256) for file in self.card.files}
+        found |= {golden.file: self.read(golden.file, golden.sha256) for golden in self.card.golden}
+        return found | {CARD_FILE: self.read(CARD_FILE, self.digest)}
+
     def verify(self) -> None:
         """Reads every file of the bundle against its digest; raises EngineRejected."""
         for file in self.card.files:

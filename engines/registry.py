@@ -16,6 +16,8 @@ import os
 import re
 import shutil
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Final
@@ -41,11 +43,20 @@ class Pointer:
 
 
 class Registry:
-    """Bundles and channels below one root."""
+    """Bundles and channels below one root.
+
+    Raises:
+        EngineUnavailable: By every method: the registry does not answer, or refuses.
+    """
 
     def __init__(self, url: str) -> None:
         self.url = url
-        self._files, root = fsspec.core.url_to_fs(url)
+        try:
+            self._files, root = fsspec.core.url_to_fs(url)
+        except (ValueError, ImportError) as error:
+            raise EngineUnavailable(
+                f"registry {url}: {error}; expected a directory or a URL that fsspec can open"
+            ) from error
         self._root = root.rstrip("/")
 
     def publish(self, bundle: Bundle) -> Pointer:
@@ -56,6 +67,7 @@ class Registry:
                 with other content.
         """
         bundle.verify()
+        contents = bundle.contents()
         model = bundle.card.model
         pointer = Pointer(model.name, model.version, bundle.digest)
         place = self._place(pointer)
@@ -66,8 +78,8 @@ class Registry:
                     "content; a version never changes, choose a new one"
                 )
             return pointer
-        for name in (*bundle.file_names, CARD_FILE):
-            self._write(f"{place}/{name}", (bundle.directory / name).read_bytes())
+        for name, data in contents.items():
+            self._write(f"{place}/{name}", data)
         return pointer
 
     def point(self, channel: str, pointer: Pointer) -> None:
@@ -87,7 +99,9 @@ class Registry:
         try:
             values = json.loads(self._read(self._channel(channel)))
             pointer = Pointer(str(values["name"]), str(values["version"]), str(values["digest"]))
-        except FileNotFoundError as error:
+        except EngineUnavailable as error:
+            if not isinstance(error.__cause__, FileNotFoundError):
+                raise
             raise EngineRejected(
                 f"registry {self.url}: channel {channel!r} points nowhere; "
                 "`flagpost bundles channel`"
@@ -105,7 +119,8 @@ class Registry:
 
     def bundles(self) -> list[Pointer]:
         """Every bundle, by name and version."""
-        cards = self._files.glob(f"{self._root}/bundles/*/*/{CARD_FILE}")
+        with self._answers():
+            cards = self._files.glob(f"{self._root}/bundles/*/*/{CARD_FILE}")
         found: list[Pointer] = []
         for path in sorted(cards):
             *_, name, version, _ = path.split("/")
@@ -170,21 +185,30 @@ class Registry:
         return f"channels/{channel}.json"
 
     def _exists(self, path: str) -> bool:
-        return bool(self._files.exists(f"{self._root}/{path}"))
+        with self._answers():
+            return bool(self._files.exists(f"{self._root}/{path}"))
 
     def _read(self, path: str) -> bytes:
-        data: bytes = self._files.cat_file(f"{self._root}/{path}")
+        with self._answers():
+            data: bytes = self._files.cat_file(f"{self._root}/{path}")
         return data
 
     def _write(self, path: str, data: bytes) -> None:
         """Whole or not at all: object stores write so, a directory needs the rename."""
         full = f"{self._root}/{path}"
-        self._files.makedirs(full.rsplit("/", 1)[0], exist_ok=True)
-        if isinstance(self._files, LocalFileSystem):
-            Path(f"{full}.part").write_bytes(data)
-            os.replace(f"{full}.part", full)
-        else:
-            self._files.pipe_file(full, data)
+        with self._answers():
+            self._files.makedirs(full.rsplit("/", 1)[0], exist_ok=True)
+            if isinstance(self._files, LocalFileSystem):
+                _replace(Path(full), data)
+            else:
+                self._files.pipe_file(full, data)
+
+    @contextmanager
+    def _answers(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise EngineUnavailable(f"registry {self.url}: {error}") from error
 
 
 def bundle_from_channel(reference: str, cache: Path) -> Bundle:
@@ -196,10 +220,7 @@ def bundle_from_channel(reference: str, cache: Path) -> Bundle:
     """
     url, _, channel = reference.rpartition("#")
     registry = Registry(url)
-    try:
-        return registry.fetch(registry.channel(channel), cache)
-    except OSError as error:
-        raise EngineUnavailable(f"registry {url}: {error}") from error
+    return registry.fetch(registry.channel(channel), cache)
 
 
 def bundle_from_reference(reference: str, cache: Path) -> Bundle:
@@ -212,6 +233,19 @@ def bundle_from_reference(reference: str, cache: Path) -> Bundle:
     if "#" in reference:
         return bundle_from_channel(reference, cache)
     return bundle_named(reference)
+
+
+def _replace(path: Path, data: bytes) -> None:
+    """Writes under a name of its own first: two publishers at once must not share one."""
+    handle, partial = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(data)
+        os.chmod(partial, 0o644)  # a temporary file is its owner's alone; a registry is read by all
+        os.replace(partial, path)
+    except OSError:
+        Path(partial).unlink(missing_ok=True)
+        raise
 
 
 def _check_name(name: str) -> None:

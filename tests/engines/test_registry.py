@@ -153,3 +153,17 @@ def test_any_url_may_hold_a_registry(bundle, tmp_path):
 def test_a_channel_of_another_name_is_refused(registry, bundle):
     with pytest.raises(EngineRejected, match="got 'latest', expected stable or candidate"):
         registry.point("latest", registry.publish(bundle))
+
+
+def test_publishing_leaves_nothing_but_the_bundle_behind(registry, bundle, tmp_path):
+    registry.publish(bundle)
+    place = tmp_path / "registry/bundles/tiny-redness/1"
+    names = {str(path.relative_to(place)) for path in place.rglob("*") if path.is_file()}
+    assert names == {*bundle.file_names, "bundle.json"}
+
+
+def test_a_card_that_changes_after_it_was_opened_is_not_published(registry, bundle):
+    (bundle.directory / "bundle.json").write_text("{}")
+    with pytest.raises(EngineRejected, match="the card says"):
+        registry.publish(bundle)
+    assert registry.bundles() == []

@@ -13,8 +13,9 @@ from rich.table import Table
 from engines.bundle import Bundle, bundle_named, shipped_bundles
 from engines.errors import EngineError
 from engines.opening import BACKENDS, open_engine
-from engines.registry import CHANNELS, Pointer, Registry
+from engines.registry import CHANNELS, Pointer, Registry, bundle_from_reference
 from workers.errors import ConfigurationRejected
+from workers.settings import EngineSettings, read_settings
 
 
 @contextmanager
@@ -23,6 +24,12 @@ def _mapped() -> Iterator[None]:
         yield
     except EngineError as error:
         raise ConfigurationRejected(str(error)) from error
+
+
+def _opened(reference: str) -> Bundle:
+    """As a worker opens it."""
+    with _mapped():
+        return bundle_from_reference(reference, read_settings(EngineSettings).cache)
 
 
 @click.group(epilog="Example: flagpost bundles show gameplay-s0")
@@ -46,13 +53,15 @@ def list_bundles(registry: str | None, wants_json: bool) -> None:
     Console().print(table)
 
 
-@bundles.command(epilog="Example: flagpost bundles show gameplay-s0 --json")
+@bundles.command(epilog="Example: flagpost bundles show s3://models/flagpost#stable --json")
 @click.argument("bundle")
 @click.option("--json", "wants_json", is_flag=True, help="The card as it is.")
 def show(bundle: str, wants_json: bool) -> None:
-    """Say what a bundle is, what it was trained on and how well it does."""
-    with _mapped():
-        found = bundle_named(bundle)
+    """Say what a bundle is, what it was trained on and how well it does.
+
+    BUNDLE is a shipped one's name, a directory or REGISTRY_URL#channel.
+    """
+    found = _opened(bundle)
     if wants_json:
         click.echo(found.card.model_dump_json())
         return
@@ -62,9 +71,12 @@ def show(bundle: str, wants_json: bool) -> None:
 @bundles.command(epilog="Example: flagpost bundles verify my-bundle/")
 @click.argument("bundle")
 def verify(bundle: str) -> None:
-    """Check every digest, then open the bundle on every backend and check its golden frames."""
+    """Check every digest, then open the bundle on every backend and check its golden frames.
+
+    BUNDLE is a shipped one's name, a directory or REGISTRY_URL#channel.
+    """
+    found = _opened(bundle)
     with _mapped():
-        found = bundle_named(bundle)
         found.verify()
         for backend in BACKENDS:
             for precision in sorted({file.precision for file in found.card.files}):

@@ -6,6 +6,8 @@ import importlib
 import os
 import resource
 import shutil
+import statistics
+import time
 from collections.abc import Iterable
 from typing import Final
 
@@ -14,9 +16,10 @@ from av.codec.codec import UnknownCodecError
 from fsspec.core import url_to_fs
 from fsspec.implementations.local import LocalFileSystem
 
-from engines.bundle import bundle_named
-from engines.errors import EngineError
+from engines.bundle import Bundle
+from engines.errors import EngineError, EngineUnavailable
 from engines.opening import open_engine
+from engines.registry import bundle_from_reference
 from workers.errors import EvidenceUnavailable
 from workers.moderation.evidence import EvidenceStore
 from workers.operations.findings import Finding, Standing
@@ -34,6 +37,9 @@ DECODERS: Final = {
 """FFmpeg's decoder -> the name people know; FFmpeg's own `av1` needs a GPU."""
 OPEN_FILES: Final = 4096
 DISK_BYTES: Final = 2 << 30
+FRAMES_TIMED: Final = 30
+WORTH_IT: Final = 1.3
+"""How much slower than the fastest precision the chosen one may be without a note."""
 INSTALL: Final = "pip install --force-reinstall flagpost"
 
 
@@ -42,7 +48,7 @@ def machine_findings(engine: EngineSettings, evidence: EvidenceSettings) -> list
     return [
         _checksums(),
         _decoders(DECODERS),
-        _engine(engine),
+        *_engine(engine),
         *_evidence(evidence),
         _open_files(),
     ]
@@ -78,20 +84,50 @@ def _has(decoder: str) -> bool:
     return True
 
 
-def _engine(settings: EngineSettings) -> Finding:
-    """Opens the configured engine, which also runs its golden frames."""
+def _engine(settings: EngineSettings) -> Iterable[Finding]:
+    """Opens the configured engine, which also runs its golden frames; times its precisions."""
     subject = f"engine {settings.backend} {settings.precision}"
     try:
-        bundle = bundle_named(settings.bundle)
-        engine = open_engine(bundle, settings.backend, settings.precision, settings.device)
+        bundle = bundle_from_reference(settings.bundle, settings.cache)
+        open_engine(bundle, settings.backend, settings.precision, settings.device).close()
     except EngineError as error:
         mend = "set FLAGPOST_ENGINE_BUNDLE, _BACKEND, _PRECISION or _DEVICE"
-        return Finding(subject, Standing.WRONG, str(error), mend)
-    engine.close()
+        yield Finding(subject, Standing.WRONG, str(error), mend)
+        return
     model = bundle.card.model
-    return Finding(
-        subject, Standing.GOOD, f"{model.name} {model.version} on {settings.device} checks out"
-    )
+    fact = f"{model.name} {model.version} on {settings.device} checks out"
+    yield Finding(subject, Standing.GOOD, fact)
+    yield _precisions(settings, bundle)
+
+
+def _precisions(settings: EngineSettings, bundle: Bundle) -> Finding:
+    """What one frame costs in each precision that the bundle and this machine have, measured."""
+    times: dict[str, float] = {}
+    for precision in sorted(bundle.card.tolerance):
+        try:
+            times[precision] = _frame_s(settings, bundle, precision)
+        except EngineUnavailable:
+            continue  # this machine or backend does not have it
+    fastest = min(times, key=lambda precision: times[precision])
+    costs = ", ".join(f"{name} {1000 * time_s:.1f} ms" for name, time_s in times.items())
+    fact = f"{costs} a frame on one core"
+    if times[settings.precision] < WORTH_IT * times[fastest]:
+        return Finding("precisions", Standing.GOOD, fact)
+    return Finding("precisions", Standing.NOTE, fact, f"FLAGPOST_ENGINE_PRECISION={fastest}")
+
+
+def _frame_s(settings: EngineSettings, bundle: Bundle, precision: str) -> float:
+    """Median seconds of one frame on one thread, after the warm-up of the self-check."""
+    engine = open_engine(bundle, settings.backend, precision, settings.device)
+    times: list[float] = []
+    for _ in range(FRAMES_TIMED):
+        slot = engine.slot()
+        started_s = time.perf_counter()
+        engine.submit(slot, 1)
+        engine.collect(slot)
+        times.append(time.perf_counter() - started_s)
+    engine.close()
+    return statistics.median(times)
 
 
 def _evidence(settings: EvidenceSettings) -> Iterable[Finding]:

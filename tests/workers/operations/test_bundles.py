@@ -69,3 +69,30 @@ def test_a_channel_cannot_point_at_an_unknown_version(bundle, registry):
     run("bundles", "publish", str(bundle), "--registry", registry)
     with pytest.raises(ConfigurationRejected, match="no bundle tiny-redness 9"):
         run("bundles", "channel", "stable", "tiny-redness", "9", "--registry", registry)
+
+
+def test_a_channel_of_a_registry_is_shown_and_verified_like_a_directory(bundle, registry, tmp_path):
+    run("bundles", "publish", str(bundle), "--registry", registry)
+    run("bundles", "channel", "stable", "tiny-redness", "1", "--registry", registry)
+    settings = {"FLAGPOST_ENGINE_CACHE": str(tmp_path / "cache")}
+    card = run("bundles", "show", f"{registry}#stable", "--json", **settings).document()
+    assert card["model"]["name"] == "tiny-redness"
+    lines = run("bundles", "verify", f"{registry}#stable", **settings).text.splitlines()
+    assert len(lines) == 2
+
+
+@pytest.mark.parametrize(
+    ("command", "complaint"),
+    [
+        (("show", "{registry}#stable"), "channel 'stable' points nowhere"),
+        (("list", "--registry", "nothing-like://x"), "Protocol not known"),
+        (("publish", "{bundle}", "--registry", "/proc/registry"), "registry /proc/registry"),
+    ],
+    ids=["no registry", "no such protocol", "a place that takes nothing"],
+)
+def test_a_registry_that_cannot_be_used_is_named_with_its_reason(
+    bundle, registry, command, complaint
+):
+    arguments = [part.format(registry=registry, bundle=bundle) for part in command]
+    with pytest.raises(ConfigurationRejected, match=complaint):
+        run("bundles", *arguments)

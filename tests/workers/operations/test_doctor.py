@@ -77,6 +77,7 @@ def test_a_machine_that_can_work_is_good(tmp_path: Path):
     findings = machine_findings(engine_settings(tmp_path), evidence)
     assert {finding.standing for finding in findings} <= {Standing.GOOD, Standing.NOTE}
     assert "h264, hevc, av1" in by_subject(findings, "decoders").fact
+    assert "fp32" in by_subject(findings, "precisions").fact
 
 
 def test_a_bundle_that_is_not_there_is_wrong(tmp_path: Path):
