@@ -15,8 +15,9 @@ from rich.table import Table
 from workers.demo.show import DemoSettings, run_demo
 from workers.demo.view import Moment, drawn
 from workers.lifecycle import stop_on_signals
+from workers.simulate.render import RenderSettings, kept_pool
 
-POOL = Path(".cache") / "takes"
+KEPT = Path(".cache") / "takes"
 
 
 @click.command(
@@ -42,9 +43,7 @@ POOL = Path(".cache") / "takes"
 @click.option(
     "--pool",
     type=click.Path(path_type=Path, file_okay=False),
-    default=POOL,
-    show_default=True,
-    help="Rendered play, kept for the next run.",
+    help="Rendered play, kept for the next run.  [default: in .cache/takes]",
 )
 @click.option("--json", "wants_json", is_flag=True, help="The summary as one JSON line, last.")
 def demo(
@@ -52,14 +51,16 @@ def demo(
     duration: float | None,
     broker: str,
     source: tuple[Path, ...],
-    pool: Path,
+    pool: Path | None,
     wants_json: bool,
 ) -> None:
     """Run everything here: brokers, live streams, one worker, and the running score.
 
     Nothing outlives it; its data is temporary, except for the rendered play.
     """
-    settings = DemoSettings(streams, duration, broker, source, pool)
+    settings = DemoSettings(
+        streams, duration, broker, source, pool or kept_pool(KEPT, RenderSettings("test"))
+    )
     stopping = threading.Event()
     stop_on_signals(stopping)
     console = Console(stderr=True)

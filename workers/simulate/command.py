@@ -10,10 +10,12 @@ import click
 from workers.lifecycle import stop_on_signals
 from workers.settings import KafkaSettings, read_settings
 from workers.simulate.live import LiveSettings, play_live
+from workers.simulate.pool import POOL_TAKES
+from workers.simulate.render import FPS, RenderSettings, kept_pool
 from workers.simulate.rendering import MIXED, SIZE_NAMES, render, size_from_name
 from workers.simulate.scenes import SPLITS, Split
 
-DEFAULT_POOL = Path.home() / ".cache" / "flagpost" / "takes"
+KEPT = Path.home() / ".cache" / "flagpost" / "takes"
 
 
 @click.group(
@@ -32,13 +34,12 @@ DEFAULT_POOL = Path.home() / ".cache" / "flagpost" / "takes"
 @click.option(
     "--pool",
     type=click.Path(path_type=Path, file_okay=False),
-    default=DEFAULT_POOL,
-    help="Directory of rendered takes, kept for the next run.  [default: in ~/.cache]",
+    help="Directory of takes to play.  [default: one in ~/.cache for these settings]",
 )
 @click.option(
     "--pool-takes",
     type=click.IntRange(min=0),
-    default=40,
+    default=POOL_TAKES,
     show_default=True,
     help="Render up to this many takes meanwhile; 0: only play what is there.",
 )
@@ -51,7 +52,7 @@ DEFAULT_POOL = Path.home() / ".cache" / "flagpost" / "takes"
 )
 @click.option("--split", type=click.Choice(SPLITS), default="test", show_default=True)
 @click.option("--size", type=click.Choice(SIZE_NAMES), default=MIXED, show_default=True)
-@click.option("--fps", type=click.FloatRange(1, 35), default=15.0, show_default=True)
+@click.option("--fps", type=click.FloatRange(1, 35), default=FPS, show_default=True)
 @click.option("--flashes/--no-flashes", default=True, help="Red flashes when the player is hurt.")
 @click.option("--segment", type=click.FloatRange(0.1, 60), default=1.0, help="Seconds.")
 @click.option("--fast", is_flag=True, help="As fast as Kafka takes it; needs --duration.")
@@ -65,7 +66,7 @@ def simulate(
     duration: float | None,
     truth: Path | None,
     also: tuple[Path, ...],
-    pool: Path,
+    pool: Path | None,
     pool_takes: int,
     cpu_share: float,
     split: Split,
@@ -87,16 +88,17 @@ def simulate(
         return
     if fast and duration is None:
         raise click.UsageError("--fast needs --duration: it would never end")
+    play = RenderSettings(split, fps=fps, flashes=flashes, size=size_from_name(size))
     settings = LiveSettings(
         streams=streams,
         duration_s=duration,
         truth=truth,
         also=also,
-        pool=pool,
+        pool=pool or kept_pool(KEPT, play),
         pool_takes=pool_takes,
         cpu_share=cpu_share,
         split=split,
-        size=size_from_name(size),
+        size=play.size,
         fps=fps,
         flashes=flashes,
         segment_s=segment,

@@ -5,6 +5,7 @@ The only module that knows ViZDoom.
 
 from __future__ import annotations
 
+import contextlib
 import tempfile
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
@@ -105,11 +106,12 @@ class Game:
         _report(game, vizdoom)
 
     def __enter__(self) -> Game:
-        # Otherwise the game leaves its settings in the current directory.
+        # Otherwise the game leaves its settings, and a directory, in the current one.
         self._home = tempfile.TemporaryDirectory(prefix="flagpost-game-")
         self._game.set_doom_config_path(str(Path(self._home.name) / "game.ini"))
         try:
-            self._game.init()
+            with contextlib.chdir(self._home.name):
+                self._game.init()
         except _vizdoom().ViZDoomErrorException as error:
             self._home.cleanup()
             raise SimulationFailed(f"{self.scene}: the game did not start: {error}") from error

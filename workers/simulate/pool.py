@@ -15,7 +15,9 @@ from workers.simulate.scenes import Split
 from workers.simulate.takes import read_take, sidecars
 from workers.simulate.truth import Rule
 
-_NICENESS: Final = 10
+POOL_TAKES: Final = 63
+"""Three of every scene of the test split."""
+_NICENESS: Final = 19
 _OPENING_SIZE: Final = (640, 360)
 
 

@@ -20,10 +20,14 @@ from workers.simulate.script import Stretch, opening_script, script
 from workers.simulate.takes import Take, write_take
 from workers.simulate.truth import Observation, Rule, ambiguous_spans, incidents_of
 
+FPS: Final = 16.0
+"""A whole number of frames in each second and in each group of pictures of half a second."""
 _SIZE_WEIGHTS: Final = (0.2, 0.65, 0.15)
 _QUALITIES: Final = (20, 23, 26, 29, 33)
 _FLASHES: Final = (0.0, 0.15, 0.3, 0.5, 1.0)
 """Strengths of the red flash: a model must not learn that red alone is violence."""
+_REVISION: Final = 2
+"""Counts changes of what is played or how it looks; takes of another one are not mixed in."""
 _CALM_ENDS_S: Final = 2.0
 _ATTEMPTS: Final = 6
 
@@ -33,7 +37,7 @@ class RenderSettings:
     """How takes of a pool are made."""
 
     split: Split
-    fps: float = 15.0
+    fps: float = FPS
     keyframe_interval_s: float = 0.5
     flashes: bool = True
     size: tuple[int, int] | None = None
@@ -65,7 +69,8 @@ def render_take(pool: Path, number: int, seed: int, settings: RenderSettings) ->
     for attempt in range(_ATTEMPTS):
         take_seed = int(np.random.SeedSequence((seed, number, attempt)).generate_state(1)[0] >> 1)
         try:
-            take, media = _shoot(name, take_seed, stretches, settings)
+            scene = _scene(number + attempt, seed, settings.split)
+            take, media = _shoot(name, scene, take_seed, stretches, settings)
         except SimulationFailed as failed:
             error = failed
             continue
@@ -79,12 +84,30 @@ def take_name(number: int, seed: int, split: Split) -> str:
     return f"{split}-{seed}-{number:05d}"
 
 
+def kept_pool(root: Path, settings: RenderSettings) -> Path:
+    """The directory below `root` for takes that are rendered with these settings."""
+    look = settings.size and "{}x{}".format(*settings.size)
+    parts = (
+        f"r{_REVISION}",
+        f"{settings.fps:g}fps",
+        f"{settings.keyframe_interval_s:g}s",
+        look or "mixed",
+        "flashes" if settings.flashes else "no-flashes",
+    )
+    return root / "-".join(parts)
+
+
+def _scene(turn: int, seed: int, split: Split) -> Scene:
+    """Scenes take turns in an order of the pool's own, so that a small pool shows every one."""
+    scenes = scenes_of(split)
+    order = np.random.default_rng(seed).permutation(len(scenes))
+    return scenes[int(order[turn % len(scenes)])]
+
+
 def _shoot(
-    name: str, seed: int, stretches: list[Stretch], settings: RenderSettings
+    name: str, scene: Scene, seed: int, stretches: list[Stretch], settings: RenderSettings
 ) -> tuple[Take, bytes]:
     rng = np.random.default_rng(seed)
-    scenes = scenes_of(settings.split)
-    scene = scenes[int(rng.integers(len(scenes)))]
     width, height = settings.size or SIZES[int(rng.choice(len(SIZES), p=_SIZE_WEIGHTS))]
     quality = int(rng.choice(_QUALITIES))
     encoding = FilmSettings(width, height, settings.fps, settings.keyframe_interval_s, quality)

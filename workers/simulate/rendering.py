@@ -19,7 +19,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from workers.simulate.errors import SimulationFailed
 from workers.simulate.game import SIZES
-from workers.simulate.render import RenderSettings, render_take, take_name
+from workers.simulate.render import FPS, RenderSettings, render_take, take_name
 from workers.simulate.scenes import SPLITS, Split
 from workers.simulate.takes import Take
 from workers.simulate.truth import violent_share
@@ -44,7 +44,7 @@ def size_from_name(name: str) -> tuple[int, int] | None:
 @click.option("--takes", type=click.IntRange(min=1), default=40, show_default=True)
 @click.option("--first", type=click.IntRange(min=0), default=0, help="Number of the first take.")
 @click.option("--split", type=click.Choice(SPLITS), default="test", show_default=True)
-@click.option("--fps", type=click.FloatRange(1, 35), default=15.0, show_default=True)
+@click.option("--fps", type=click.FloatRange(1, 35), default=FPS, show_default=True)
 @click.option("--keyframe-interval", type=click.FloatRange(0.02, 10), default=0.5, help="Seconds.")
 @click.option("--size", type=click.Choice(SIZE_NAMES), default=MIXED, show_default=True)
 @click.option("--short", is_flag=True, help="Takes of about 14 s with one early fight.")

@@ -1,5 +1,6 @@
 import io
 import json
+from dataclasses import replace
 
 import av
 import pytest
@@ -8,7 +9,7 @@ from click.testing import CliRunner
 from tests.workers.simulate.films import FPS, SIZE, pictures
 from workers.simulate.command import simulate
 from workers.simulate.film import FilmSettings, film
-from workers.simulate.render import RenderSettings, render_take
+from workers.simulate.render import RenderSettings, _scene, kept_pool, render_take
 from workers.simulate.scenes import scenes_of
 from workers.simulate.takes import read_take, sidecars
 
@@ -80,3 +81,22 @@ def test_fast_without_an_end_is_refused():
     result = CliRunner().invoke(simulate, ["--fast"])
     assert result.exit_code == 2
     assert "--duration" in result.output
+
+
+def test_a_small_pool_shows_every_scene_before_any_twice(tmp_path):
+    scenes = [_scene(number, 5, "test") for number in range(len(scenes_of("test")))]
+    assert sorted(map(str, scenes)) == sorted(map(str, scenes_of("test")))
+
+
+def test_takes_of_other_settings_are_kept_apart(tmp_path):
+    changes = [{}, {"fps": 20.0}, {"flashes": False}, {"size": (640, 360)}]
+    places = {kept_pool(tmp_path, replace(SETTINGS, **change)) for change in changes}
+    assert len(places) == len(changes)
+
+
+def test_rendering_leaves_nothing_in_the_current_directory(tmp_path, monkeypatch):
+    pytest.importorskip("vizdoom", reason="`pip install 'flagpost[demo]'`")
+    (tmp_path / "pool").mkdir()
+    monkeypatch.chdir(tmp_path)
+    render_take(tmp_path / "pool", 3, 11, SETTINGS)
+    assert [path.name for path in tmp_path.iterdir()] == ["pool"]
