@@ -93,14 +93,14 @@ class Crew:
             self._start(seat)
 
     def wait_ready(self, timeout_s: float, stop: Callable[[], bool] = lambda: False) -> None:
-        """Waits until every child is ready.
+        """Waits until a child is ready: the engine is sound, and work may come.
 
         Raises:
             ConfigurationRejected: A child cannot open its engine; says why.
-            Fatal: They are not ready in time.
+            Fatal: None is ready in time.
         """
         deadline_s = time.monotonic() + timeout_s
-        while not all(seat.is_ready for seat in self._seats) and not stop():
+        while not any(seat.is_ready for seat in self._seats) and not stop():
             self._answers += self.poll(0.1)
             if time.monotonic() > deadline_s:
                 raise Fatal(f"decoder children: not ready after {timeout_s:.0f} s")
