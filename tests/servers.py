@@ -65,13 +65,13 @@ def start_tansu(directory: Path) -> TansuBroker:
     return broker
 
 
-def start_apache_kafka(directory: Path) -> ApacheKafka:
+def start_apache_kafka(directory: Path, *properties: str) -> ApacheKafka:
     home = os.environ.get("KAFKA_HOME")
     launcher = kafka_launcher(Path(home) if home else None)
     if launcher is None:
         missing("Apache Kafka (KAFKA_HOME, or shared/kafka beside the project, and Java)")
     assert launcher is not None
-    broker = ApacheKafka(directory, launcher, *KAFKA_PROPERTIES)
+    broker = ApacheKafka(directory, launcher, *KAFKA_PROPERTIES, *properties)
     broker.start()
     return broker
 

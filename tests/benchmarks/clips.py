@@ -13,6 +13,9 @@ from typing import Any
 import av
 import numpy as np
 
+from engines.bundle import bundle_named
+from engines.engine import Frames
+
 FPS, SECONDS, SIZE, BIT_RATE = 30, 2, (1280, 720), 2_600_000
 
 
@@ -35,6 +38,22 @@ def keyframe_of(segment: bytes) -> bytes:
     """The access unit of a segment's keyframe."""
     with av.open(io.BytesIO(segment), "r", format="mpegts") as container:
         return next(bytes(packet) for packet in container.demux(video=0) if packet.is_keyframe)
+
+
+def violent_pictures(bundle_name: str) -> list[Frames]:
+    """The golden frames that a bundle takes for violent, uint8 [height, width, 3] RGB."""
+    bundle = bundle_named(bundle_name)
+    return [
+        bundle.golden_frame(golden) for golden in bundle.card.golden if golden.logits["fp32"] > 0
+    ]
+
+
+def still_segments(pictures: list[Frames]) -> list[bytes]:
+    """A segment for each picture, which stands still."""
+    return [
+        _encoded([av.VideoFrame.from_ndarray(picture, format="rgb24")] * (FPS * SECONDS))
+        for picture in pictures
+    ]
 
 
 def _encoded(frames: list[av.VideoFrame]) -> bytes:

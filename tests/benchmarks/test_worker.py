@@ -1,83 +1,39 @@
 """Throughput and latency of a real worker on real brokers, against the bare loop of the same run.
 
 `make bench`, or one of them: `make bench ARGS='-k drain'`. Each prints one JSON line last. Run on a
-quiet machine; load and machine are in the line.
+quiet machine; load and machine are in the line. FLAGPOST_BENCH_VIDEO names film for the clips.
 """
 
 from __future__ import annotations
 
 import json
-import os
-import platform
 import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from tests.benchmarks.bare import bare_rate
-from tests.benchmarks.clips import keyframe_of, segments
-from tests.benchmarks.live import message
+from tests.benchmarks.rig import (
+    BACKEND,
+    BUNDLE,
+    CLIENT,
+    PRECISION,
+    STREAMS,
+    cpu_s,
+    fill,
+    report,
+    worker,
+)
 from tests.scenarios.bench_of_streams import Bench, RunningWorker
-from tests.servers import start_apache_kafka, wait_until
-from workers.brokers import RedisServer
-from workers.frames_topic import FramePublisher
+from tests.servers import wait_until
 
 pytestmark = [pytest.mark.bench, pytest.mark.timeout(1800)]
 
-BUNDLE = os.environ.get("FLAGPOST_ENGINE_BUNDLE", "gameplay-s0")
-BACKEND = os.environ.get("FLAGPOST_ENGINE_BACKEND", "openvino")
-PRECISION = os.environ.get("FLAGPOST_ENGINE_PRECISION", "fp32")
-CLIENT = os.environ.get("FLAGPOST_KAFKA_CLIENT", "librdkafka")
-CLIPS, STREAMS, DRAINED, ROUNDS = 24, 64, 1200, 3
+DRAINED, ROUNDS = 1200, 3
 BARE_S = 8.0
-
-
-@pytest.fixture(scope="module")
-def clips(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    directory = tmp_path_factory.mktemp("clips")
-    for number, segment in enumerate(segments(CLIPS, directory)):
-        (directory / f"{number:03}.h264").write_bytes(keyframe_of(segment))
-    return directory
-
-
-@pytest.fixture
-def bench(tmp_path, request) -> Iterator[Bench]:
-    from engines.bundle import bundle_named
-
-    broker, redis = start_apache_kafka(tmp_path / "kafka"), RedisServer(tmp_path / "redis")
-    redis.start()
-    made = Bench("bench", broker.address, redis, bundle_named(BUNDLE).directory, tmp_path)
-    made.kafka = made.kafka.model_copy(update={"client": CLIENT})
-    made.broker_pids = {"kafka": broker.pid, "redis": redis.pid}
-    yield made
-    made.close()
-    broker.stop()
-    redis.stop()
-
-
-def worker(bench: Bench, **settings: str) -> RunningWorker:
-    return bench.worker(
-        FLAGPOST_KAFKA_CLIENT=CLIENT,
-        FLAGPOST_ENGINE_BACKEND=BACKEND,
-        FLAGPOST_ENGINE_PRECISION=PRECISION,
-        FLAGPOST_WORKER_LOOKS_PER_SECOND="0.5",
-        FLAGPOST_WORKER_DATAREF_PREFIXES=f"{bench.directory.parent}/",
-        **settings,
-    )
-
-
-def fill(bench: Bench, clips: Path, first: int, count: int, inline: bool) -> None:
-    media = [path.read_bytes() for path in sorted(clips.glob("*.h264" if inline else "*.ts"))]
-    publisher = FramePublisher(bench.kafka, bench.frames_topic)
-    for number in range(first, first + count):
-        publisher.publish(message(number, STREAMS, media, inline, str(clips)))
-    publisher.flush()
-    publisher.close()
 
 
 def drain_rate(running: RunningWorker, count: int) -> float:
@@ -95,29 +51,6 @@ def drain_rate(running: RunningWorker, count: int) -> float:
     wait_until(drained, 300, every_s=0.25)
     (first_s, first), (last_s, last) = marks[0.1], marks[0.9]
     return (last - first) / (last_s - first_s)
-
-
-def cpu_s(pid: int) -> float:
-    fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-
-
-def report(name: str, **figures: Any) -> None:
-    machine = {
-        "cores": len(os.sched_getaffinity(0)),
-        "processor": _processor(),
-        "load": [round(load, 2) for load in os.getloadavg()],
-        "python": platform.python_version(),
-    }
-    engine = {"bundle": BUNDLE, "backend": BACKEND, "precision": PRECISION, "client": CLIENT}
-    sys.stdout.write("\n" + json.dumps({"benchmark": name, **figures, **engine, **machine}) + "\n")
-
-
-def _processor() -> str:
-    for line in Path("/proc/cpuinfo").read_text().splitlines():
-        if line.startswith("model name"):
-            return line.partition(":")[2].strip()
-    return platform.machine()
 
 
 @pytest.mark.parametrize("inline", [False, True], ids=["segments", "keyframes"])

@@ -51,6 +51,7 @@ class Bench:
             group=name,
         )
         self.redis = RedisSettings.model_validate({"url": redis.url, "queue": name})
+        self.redis_server = redis
         self._bundle = bundle
         self._publisher = FramePublisher(self.kafka, self.frames_topic)
         self.desk = ReviewDesk(self.redis)
