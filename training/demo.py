@@ -41,7 +41,7 @@ from training.train import PHASES, TrainingPlan, places_of, run_training
 LOOKS_PER_SECOND = 2.0
 FALSE_PER_HOUR = 2.0
 CALIBRATION_FRAMES = 128
-INT8_PLANS = (Int8Plan("percentile"), Int8Plan("entropy"), Int8Plan("percentile", 3))
+INT8_PLANS = (Int8Plan("percentile", 1, 99.999), Int8Plan("percentile", 0, 99.999))
 SUMMARY = (
     "Knows one game: violence in simulated play of Freedoom (ViZDoom). Shows the machine; "
     "must not moderate real streams."
