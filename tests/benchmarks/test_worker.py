@@ -32,7 +32,7 @@ from tests.servers import wait_until
 
 pytestmark = [pytest.mark.bench, pytest.mark.timeout(1800)]
 
-DRAINED, ROUNDS = 1200, 3
+DRAINED, ROUNDS = 2000, 3
 BARE_S = 8.0
 
 

@@ -26,6 +26,7 @@ PATIENCE_S: Final = 1.0
 """How long it is full before partitions are paused: a pause throws away what librdkafka fetched,
 and after the resume it fetches again only a second later."""
 RETRY_S: Final = 1.0
+JOINING: Final = "joining the consumer group"
 LAG_EVERY_S: Final = 1.0
 
 
@@ -51,6 +52,7 @@ class Consumer:
         self._budget_bytes = budget_bytes
         self._wake = wake
         self._health = health
+        health.obstruct("kafka", JOINING)
         self._lock = threading.Lock()
         self._records: deque[Record] = deque()
         self._held_bytes = 0
@@ -103,7 +105,6 @@ class Consumer:
         except WorkerError as error:
             self._fail(error)
             return
-        self._health.obstruct("kafka", None)
         try:
             while not self._stopping.is_set():
                 self._turn(source)
@@ -140,7 +141,7 @@ class Consumer:
                 self._commits = {**commits, **self._commits}
             self._stopping.wait(RETRY_S)
             return
-        self._health.obstruct("kafka", None)
+        self._health.obstruct("kafka", None if source.has_joined else JOINING)
 
     def _pause_or_resume(self, source: MessageSource, is_full: bool) -> None:
         now_s = time.monotonic()

@@ -34,6 +34,7 @@ class LibrdkafkaSource:
         # Kept here: asking the client from another thread while one polls never returns.
         self._own: frozenset[Partition] = frozenset()
         self._paused = False
+        self.has_joined = False
         self._error: confluent_kafka.KafkaError | None = None
         self._late_error: confluent_kafka.KafkaError | None = None
         self.failed_commits = 0
@@ -150,6 +151,7 @@ class LibrdkafkaSource:
 
     def _assigned(self, consumer: Any, partitions: list[Any]) -> None:
         self._own = _partitions(partitions)
+        self.has_joined = True
         self._epochs.update(self._own)
         consumer.assign(partitions)
         if self._paused:

@@ -63,6 +63,9 @@ class Record:
 class MessageSource(Protocol):
     """One member of a consumer group. One thread polls; `drain` is called on another."""
 
+    has_joined: bool
+    """The group has told it its partitions, be they none."""
+
     def poll(self, timeout_s: float) -> list[Record]:
         """Records that came, as soon as any did.
 
@@ -104,6 +107,7 @@ class KafkaPythonSource:
         self._drain = drain
         self._epochs: Counter[Partition] = Counter()
         self._paused = False
+        self.has_joined = False
         self._fenced: FencedInstanceIdError | None = None
         self._watch = FetchWatch()
         self.failed_commits = 0
@@ -270,6 +274,7 @@ class KafkaPythonSource:
 
     def _assigned(self, partitions: Iterable[TopicPartition]) -> None:
         self._epochs.update(_partitions(partitions))
+        self.has_joined = True
         if self._paused:
             self._consumer.pause(*partitions)
 

@@ -29,6 +29,7 @@ class ScriptedSource:
     def __init__(self, *steps: Step, lag: Callable[[], int] = lambda: 0) -> None:
         self.steps = deque(steps)
         self._lag = lag
+        self.has_joined = True
         self.is_paused = False
         self.is_closed = False
         self.committed: list[Positions] = []
@@ -72,8 +73,11 @@ def consuming(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Consume
     monkeypatch.setattr(consume, "PATIENCE_S", 0.05)
     made: list[Consumer] = []
 
-    def start(source: ScriptedSource, budget_bytes: int = 1 << 20) -> Consumer:
-        consumer = Consumer(lambda: source, budget_bytes, lambda: None, Health(("consume",)))
+    def start(
+        source: ScriptedSource, budget_bytes: int = 1 << 20, health: Health | None = None
+    ) -> Consumer:
+        health = health or Health(("consume",))
+        consumer = Consumer(lambda: source, budget_bytes, lambda: None, health)
         consumer.start()
         made.append(consumer)
         return consumer
@@ -101,6 +105,16 @@ def test_records_are_kept_when_lag_cannot_be_measured(consuming):
 
     source = ScriptedSource(lambda: [record(1), record(2)], lag=away)
     assert taken(consuming(source), 2) == [1, 2]
+
+
+def test_a_worker_is_not_ready_before_the_group_gave_it_its_partitions(consuming):
+    health, source = Health(("consume",)), ScriptedSource(lambda: [record(1)])
+    source.has_joined = False
+    consumer = consuming(source, health=health)
+    assert taken(consumer, 1) == [1]
+    assert health.obstacles()["kafka"] == "joining the consumer group"
+    source.has_joined = True
+    wait_until(lambda: "kafka" not in health.obstacles())
 
 
 def test_after_an_outage_consuming_goes_on(consuming):
