@@ -71,3 +71,4 @@ def bench(tmp_path, request) -> Iterator[Bench]:
     made.close()
     broker.stop()
     redis.stop()
+    shutil.rmtree(tmp_path / "kafka")  # gigabytes, which pytest would keep for three runs

@@ -86,7 +86,7 @@ def test_drain_of_a_filled_topic(bench, clips, inline):
 def test_live_streams_within_a_second(bench, clips, inline):
     """The most paced 720p streams whose frames are scored within 1 s of Kafka at p95."""
     carried, tried = 0, {}
-    for streams in (240, 300, 330, 360, 400):
+    for streams in (200, 240, 280, 330, 360, 400):
         share = share_within(bench, clips, streams, inline, seconds=20)
         tried[streams] = round(share, 3)
         if share < 0.95:
