@@ -41,7 +41,9 @@ def message(
     index = number % len(media)
     return FrameMessage(
         source="bench",
-        stream_id=f"s{number % streams}",
+        # Runs with other numbers of streams follow on the same topic: these are not their streams,
+        # or their sequence numbers would be duplicates, which cost nothing.
+        stream_id=f"s{streams}-{number % streams}",
         session_id="a",
         sequence=number // streams,
         captured_at=datetime.now(UTC),
