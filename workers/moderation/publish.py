@@ -62,6 +62,11 @@ class Publisher:
         self._due_s = min(self._due_s, time.monotonic() + linger_s)
 
     @property
+    def stream_ids(self) -> frozenset[str]:
+        """Streams whose newest state Redis does not hold yet."""
+        return frozenset(o.update.stream_id for o in self._outgoing if o.update is not None)
+
+    @property
     def wait_s(self) -> float:
         """Seconds until something is due; infinite where nothing waits."""
         return max(self._due_s, self._try_after_s) - time.monotonic()

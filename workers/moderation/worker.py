@@ -324,8 +324,10 @@ class Worker:
             if position is not None:
                 hand_over.positions[partition] = position
             self._ledger.forget(partition)
+        # A lane that stays here must not be read back from Redis before its newest state is there.
+        unsettled = self._s.publisher.stream_ids
         for lane in self._s.lanes:
-            if not lane.entries and not lane.busy:
+            if not lane.entries and not lane.busy and lane.stream_id not in unsettled:
                 self._s.lanes.forget(lane.stream_id)
         self._hand_over = None
         hand_over.done.set()

@@ -73,6 +73,15 @@ def test_a_crowd_does_not_linger(publisher, monkeypatch):
     assert len(publisher.settled()) == publish.CROWD
 
 
+def test_it_tells_whose_state_redis_does_not_hold_yet(publisher, monkeypatch):
+    monkeypatch.setattr(publish, "LINGER_S", NEVER_S)
+    publisher.add(outgoing(1))
+    assert publisher.stream_ids == {"s1"}
+    publisher.add(outgoing(2, flagged=True))
+    publisher.settled()
+    assert not publisher.stream_ids
+
+
 def test_with_nothing_to_send_nothing_is_ever_due(publisher):
     assert publisher.wait_s == float("inf")
     assert publisher.settled() == []
