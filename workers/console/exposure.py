@@ -87,13 +87,16 @@ class ExposureBook:
         self.settle(person)
         key, now_ms = self._prefix + person, self._now_ms()
         with mapped_errors():
-            count = int(self._redis.hincrby(key, _TOTAL, 1))  # type: ignore[arg-type]
+            counting = self._redis.pipeline()
+            counting.hincrby(key, _TOTAL, 1)
+            counting.pttl(key)
+            count, left_ms = counting.execute()
             if count > self._cap:
                 # Counted first and taken back: two tabs at once cannot both pass.
                 self._redis.hincrby(key, _TOTAL, -1)
                 return False
             pipe = self._redis.pipeline()
-            if count == 1:
+            if left_ms < 0:  # the first of a shift
                 pipe.hset(key, _BEGAN, now_ms)
                 pipe.pexpire(key, self._shift)
             pipe.hincrby(key, f"n:{policy}", 1)
