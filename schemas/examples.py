@@ -16,7 +16,7 @@ from schemas.bundles import (
     OperatingPoint,
 )
 from schemas.decisions import Decision, Reason, Verdict
-from schemas.flags import Clip, Evidence, Flag, Picture, Severity, flag_id_for
+from schemas.flags import Clip, Evidence, Flag, Picture, ScorePoint, Severity, flag_id_for
 from schemas.frames import ContentType, FrameMessage, StreamMetadata
 from schemas.truth import TrueIncident
 
@@ -66,6 +66,11 @@ def flag() -> Flag:
                 ends_at=AT + timedelta(seconds=2),
                 sha256=DIGEST,
             ),
+        ),
+        scores=(
+            ScorePoint(at=AT - timedelta(seconds=1), score=0.71),
+            ScorePoint(at=AT - timedelta(seconds=0.5), score=0.86),
+            ScorePoint(at=AT, score=0.95),
         ),
         topic="flagpost.frames",
         partition=3,

@@ -12,6 +12,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 from schemas.frames import Identifier, StreamMetadata
 
 _CROCKFORD: Final = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+SCORES_KEPT: Final = 120
 Score = Annotated[float, Field(ge=0.0, le=1.0)]
 
 
@@ -44,6 +45,25 @@ class Clip(BaseModel):
     starts_at: AwareDatetime
     ends_at: AwareDatetime
     sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
+
+
+class ScorePoint(BaseModel):
+    """The score of one look, for the plot of an incident."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    at: AwareDatetime
+    score: Score
+
+
+class AuditSample(BaseModel):
+    """Why a flag is here that no incident raised: a sample of what was not flagged."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    probability: float = Field(gt=0.0, le=1.0)
+    """With which a frame of this stratum is drawn; its inverse is what the flag stands for."""
+    stratum: Identifier
 
 
 class Evidence(BaseModel):
@@ -84,6 +104,10 @@ class Flag(BaseModel):
     model_version: str
     metadata: StreamMetadata = StreamMetadata()
     evidence: Evidence = Evidence()
+    scores: tuple[ScorePoint, ...] = Field(default=(), max_length=SCORES_KEPT)
+    """The incident's scores over time, from the window that opened it; thinned when it is long."""
+    audit: AuditSample | None = None
+    """Set where the flag is a sample of frames that were not flagged."""
     topic: str
     partition: int = Field(ge=0)
     offset: int = Field(ge=0)

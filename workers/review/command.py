@@ -22,9 +22,11 @@ from workers.review.recover import recover as recover_flags
 from workers.review.statistics import queue_statistics
 from workers.settings import RedisSettings, read_settings
 
-GOOD = {Answer.OK, Answer.SECOND, Answer.ESCALATED, Answer.REPLAY}
+SENIOR = (Pool.ESCALATED, Pool.READY)
 as_json = click.option("--json", "wants_json", is_flag=True, help="One JSON object on stdout.")
 reviewer_option = click.option("--reviewer", required=True, help="Who acts.")
+epoch_option = click.option("--epoch", required=True, type=int, help="From the claim.")
+senior_option = click.option("--senior", is_flag=True, help="Also what was escalated.")
 
 
 @click.group(epilog="Example: flagpost queue stats")
@@ -88,11 +90,11 @@ def show(flag_id: str) -> None:
 
 @queue.command(epilog="Example: flagpost queue claim --reviewer ana")
 @reviewer_option
-@click.option("--senior", is_flag=True, help="Also take what was escalated.")
-def claim(reviewer: str, senior: bool) -> None:
+@senior_option
+@click.option("--without", multiple=True, help="A policy not to be given; may be repeated.")
+def claim(reviewer: str, senior: bool, without: tuple[str, ...]) -> None:
     """Take the flag that is due first; prints it and the epoch that decides it, as JSON."""
-    pools = (Pool.ESCALATED, Pool.READY) if senior else (Pool.READY,)
-    lease = ReviewDesk(_settings()).claim(reviewer, pools=pools)
+    lease = ReviewDesk(_settings()).claim(reviewer, pools=_pools(senior), without=without)
     if lease is None:
         click.echo("null")
         return
@@ -106,13 +108,14 @@ def claim(reviewer: str, senior: bool) -> None:
 )
 @click.argument("flag_id")
 @reviewer_option
-@click.option("--epoch", required=True, type=int, help="From the claim.")
+@epoch_option
+@senior_option
 @click.option("--verdict", required=True, type=click.Choice([v.value for v in Verdict]))
 @click.option("--policy", help="Which policy a violent flag breaks.")
 @click.option("--reason", type=click.Choice([r.value for r in Reason]))
 @click.option("--note", default="")
 @click.option("--request-id", default=None, help="Repeat it to repeat the same request.")
-def decide(flag_id: str, request_id: str | None, **given: Any) -> None:
+def decide(flag_id: str, request_id: str | None, senior: bool, **given: Any) -> None:
     """Decide a flag that you hold."""
     try:
         decision = Decision(
@@ -124,17 +127,27 @@ def decide(flag_id: str, request_id: str | None, **given: Any) -> None:
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         raise click.UsageError(f"{'.'.join(map(str, first['loc']))}: {first['msg']}") from error
-    _end(ReviewDesk(_settings()).decide(decision))
+    _end(ReviewDesk(_settings()).decide(decision, _pools(senior)))
 
 
 @queue.command(epilog="Example: flagpost queue skip FLAG --reviewer ana --epoch 1")
 @click.argument("flag_id")
 @reviewer_option
-@click.option("--epoch", required=True, type=int)
+@epoch_option
 @click.option("--because", default="")
 def skip(flag_id: str, reviewer: str, epoch: int, because: str) -> None:
-    """Hand a flag on; you do not get it again."""
+    """Hand a flag on; you are not offered it again."""
     _end(ReviewDesk(_settings()).skip(flag_id, reviewer, epoch, because))
+
+
+@queue.command(epilog="Example: flagpost queue release FLAG --reviewer ana --epoch 1")
+@click.argument("flag_id")
+@reviewer_option
+@epoch_option
+@click.option("--because", default="")
+def release(flag_id: str, reviewer: str, epoch: int, because: str) -> None:
+    """Give a flag back; you or somebody else gets it at its due time."""
+    _end(ReviewDesk(_settings()).release(flag_id, reviewer, epoch, because))
 
 
 @queue.command(epilog="Example: flagpost queue park FLAG --by lee --because 'media missing'")
@@ -154,17 +167,20 @@ def park(flag_id: str, by: str, because: str) -> None:
 @click.option("--second-review", is_flag=True, help="Two people shall look.")
 def move(flag_id: str, pool: str, by: str, because: str, second_review: bool) -> None:
     """Move a flag to a pool or a person, also out of the parked ones."""
-    if pool not in set(Pool) and not pool.startswith("to:"):
-        raise click.UsageError(f"--to: got {pool!r}, expected ready, escalated or to:PERSON")
-    _end(ReviewDesk(_settings()).move(flag_id, pool, by, because, second_review))
+    try:
+        answer = ReviewDesk(_settings()).move(flag_id, pool, by, because, second_review)
+    except ValueError as error:
+        raise click.UsageError(f"--to: {error}") from error
+    _end(answer)
 
 
 @queue.command(epilog="Example: flagpost queue undo FLAG --reviewer ana")
 @click.argument("flag_id")
 @reviewer_option
-def undo(flag_id: str, reviewer: str) -> None:
-    """Take your own last decision back, within ten seconds."""
-    answer, _ = ReviewDesk(_settings()).undo(flag_id, reviewer)
+@senior_option
+def undo(flag_id: str, reviewer: str, senior: bool) -> None:
+    """Take your own last verdict back, within ten seconds."""
+    answer, _ = ReviewDesk(_settings()).undo(flag_id, reviewer, may=_pools(senior))
     _end(answer)
 
 
@@ -186,7 +202,11 @@ def _settings() -> RedisSettings:
     return read_settings(RedisSettings)
 
 
+def _pools(senior: bool) -> tuple[Pool, ...]:
+    return SENIOR if senior else (Pool.READY,)
+
+
 def _end(answer: Answer) -> None:
     click.echo(answer.value)
-    if answer not in GOOD:
+    if not answer.is_taken:
         raise SystemExit(EXIT_FAILED)

@@ -109,6 +109,13 @@ def _step_arguments(step: FlagStep) -> list[Any]:
         flag.severity.value,
         flag.metadata.viewers or 0,
         flag.peak,
+        flag.stream_id,
+        int(flag.opened_at.timestamp() * 1000),
+        flag.policy,
+        flag.model,
+        flag.model_version,
+        flag.audit.probability if flag.audit else "",
+        flag.audit.stratum if flag.audit else "",
     ]
 
 

@@ -30,13 +30,15 @@ from workers.settings import RedisSettings
 TRANSIENT: Final = (
     ConnectionError, TimeoutError, BusyLoadingError, ReadOnlyError, OutOfMemoryError,
 )  # fmt: skip
+TAKES_VERDICTS: Final = frozenset({"decide", "bulk", "undo"})
 
 
 @cache
 def script_text(name: str) -> str:
-    """A script with the prelude in front."""
+    """A script with what it calls in front."""
     folder = files("workers.review") / "lua"
-    return (folder / "prelude.lua").read_text() + (folder / f"{name}.lua").read_text()
+    parts = ("prelude", "settle", name) if name in TAKES_VERDICTS else ("prelude", name)
+    return "".join((folder / f"{part}.lua").read_text() for part in parts)
 
 
 @cache

@@ -13,6 +13,7 @@ from workers.review.intake import ReviewIntake
 from workers.review.statistics import queue_statistics
 
 SHORT = timedelta(milliseconds=30)
+SENIOR = (Pool.ESCALATED, Pool.READY)
 
 
 @pytest.fixture
@@ -126,8 +127,9 @@ def test_an_unsure_verdict_goes_to_a_senior(desk, fill):
     unsure = decision(held.flag.flag_id, "ana", held.epoch, Verdict.UNSURE)
     assert desk.decide(unsure) is Answer.ESCALATED
     assert desk.claim("ben") is None
-    senior = desk.claim("lee", pools=(Pool.ESCALATED, Pool.READY))
-    assert desk.decide(decision(held.flag.flag_id, "lee", senior.epoch)) is Answer.OK
+    senior = desk.claim("lee", pools=SENIOR)
+    verdict = decision(held.flag.flag_id, "lee", senior.epoch)
+    assert desk.decide(verdict, may=SENIOR) is Answer.OK
 
 
 def test_a_flag_moved_to_a_person_is_theirs_alone(desk, fill):
@@ -162,17 +164,19 @@ def test_two_verdicts_that_differ_go_to_a_senior(blind, fill):
     second = blind.claim("ben")
     other = decision(held.flag.flag_id, "ben", second.epoch, Verdict.NOT_VIOLENT)
     assert blind.decide(other) is Answer.ESCALATED
-    senior = blind.claim("lee", pools=(Pool.ESCALATED,))
-    assert blind.decide(decision(held.flag.flag_id, "lee", senior.epoch)) is Answer.OK
+    senior = blind.claim("lee", pools=SENIOR)
+    verdict = decision(held.flag.flag_id, "lee", senior.epoch)
+    assert blind.decide(verdict, may=SENIOR) is Answer.OK
 
 
 def test_an_undone_decision_is_held_by_the_same_person_again(desk, fill):
     fill(1)
     held = desk.claim("ana")
     desk.decide(decision(held.flag.flag_id, "ana", held.epoch))
-    answer, epoch = desk.undo(held.flag.flag_id, "ana")
-    assert (answer, epoch) == (Answer.OK, held.epoch + 1)
-    changed = decision(held.flag.flag_id, "ana", epoch, Verdict.NOT_VIOLENT)
+    answer, again = desk.undo(held.flag.flag_id, "ana")
+    assert (answer, again.epoch) == (Answer.OK, held.epoch + 1)
+    assert again == desk.held_by("ana")
+    changed = decision(held.flag.flag_id, "ana", again.epoch, Verdict.NOT_VIOLENT)
     assert desk.decide(changed) is Answer.OK
     assert [event["event"] for event in desk.log()].count("decision") == 2
 

@@ -4,7 +4,8 @@
 -- KEYS[1]  the queue's prefix
 -- ARGV[1]  stream id             ARGV[2]  topic:partition     ARGV[3]  offset
 -- ARGV[4]  state, opaque bytes   ARGV[5]  seconds the state is kept
--- then for each step: open|extend|close, flag id, flag JSON, severity, viewers, peak
+-- then for each step: open|extend|close, flag id, flag JSON, severity, viewers, peak, and what is
+-- told apart in counts: stream, opened ms, policy, model, its version, audit probability, stratum
 -- returns 'stored' or 'replayed'
 
 local prefix = KEYS[1]
@@ -20,26 +21,32 @@ redis.call('HSET', stream, 'state', ARGV[4], position, ARGV[3])
 redis.call('EXPIRE', stream, ARGV[5])
 
 local now = now_ms()
-for i = 6, #ARGV, 6 do
-  local step, id, json = ARGV[i], ARGV[i + 1], ARGV[i + 2]
-  local severity, viewers, peak = ARGV[i + 3], tonumber(ARGV[i + 4]), ARGV[i + 5]
+local WIDTH = 13
+for i = 6, #ARGV, WIDTH do
+  local step, id, json, viewers, peak = ARGV[i], ARGV[i + 1], ARGV[i + 2], ARGV[i + 4], ARGV[i + 5]
+  local of, opened, policy = ARGV[i + 6], ARGV[i + 7], ARGV[i + 8]
   local key = prefix .. 'f:' .. id
-  local state = redis.call('HGET', key, 'state')
+  local severity, sla = ranked(prefix, policy, ARGV[i + 3], peak)
+  local found = redis.call('HMGET', key, 'state', 't0', 'due', 'severity')
+  local state = found[1]
   if not state then
     -- Also for an extension whose flag was lost: it must not stay lost.
-    local due = due_ms(now, severity, viewers)
-    redis.call('HSET', key, 'json', json, 'state', 'ready', 'epoch', 0, 'due', due, 't0', now,
-      'stream', ARGV[1], 'severity', severity, 'viewers', viewers, 'peak', peak, 'expiries', 0)
-    redis.call('ZADD', prefix .. 'ready', due, id)
-    note(prefix, 'new', id, 'stream', ARGV[1], 'severity', severity)
+    redis.call('HSET', key, 'json', json, 'epoch', 0, 't0', now, 'stream', of, 'policy', policy,
+      'due', due_ms(now, sla, tonumber(viewers)), 'severity', severity, 'viewers', viewers,
+      'peak', peak, 'expiries', 0, 'opened', opened, 'model', ARGV[i + 9], 'version', ARGV[i + 10],
+      'probability', ARGV[i + 11], 'stratum', ARGV[i + 12])
+    redis.call('ZADD', prefix .. 'stream:' .. of, opened, id)
+    redis.call('ZADD', prefix .. 'streams', 0, of)
+    pool(prefix, key, id)
+    note(prefix, 'new', id, 'stream', of, 'severity', severity)
   else
     redis.call('HSET', key, 'json', json, 'viewers', viewers, 'peak', peak, 'updated', now)
-    if state == 'ready' then
-      -- A larger audience moves the due time earlier, never later.
-      local due = due_ms(tonumber(redis.call('HGET', key, 't0')), severity, viewers)
-      local pool = pool_key(prefix, key)
-      redis.call('ZADD', pool, 'XX', 'LT', due, id)
-      redis.call('HSET', key, 'due', redis.call('ZSCORE', pool, id))
+    -- A larger audience or a worse score moves the due time earlier, never later.
+    local due = math.min(tonumber(found[3]), due_ms(tonumber(found[2]), sla, tonumber(viewers)))
+    if state ~= 'decided' and (due < tonumber(found[3]) or severity ~= found[4]) then
+      if state == 'ready' then unpool(prefix, key, id) end
+      redis.call('HSET', key, 'due', due, 'severity', severity)
+      if state == 'ready' then pool(prefix, key, id) end
     end
   end
   if step == 'close' then

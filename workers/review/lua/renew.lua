@@ -13,6 +13,8 @@ local now = now_ms()
 local cap = tonumber(redis.call('HGET', flag, 't_claim_last')) + tonumber(ARGV[5])
 local expiry = math.min(now + tonumber(ARGV[4]), cap)
 if expiry <= now then return {'stale'} end
-redis.call('ZADD', prefix .. 'leased', 'XX', expiry, id)
+-- Removed first: an extension must work when memory is used up.
+redis.call('ZREM', prefix .. 'leased', id)
+redis.call('ZADD', prefix .. 'leased', expiry, id)
 note(prefix, 'renew', id, 'reviewer', ARGV[2])
 return {'ok', expiry}

@@ -1,26 +1,40 @@
--- Takes a reviewer's own decision back, within a window and before it was exported. History is
+-- Takes a reviewer's own verdict back, within a window and before it was exported. History is
 -- never rewritten: the log gets an event more. The same person holds the flag again.
 --
 -- KEYS[1] prefix   ARGV[1] flag id   ARGV[2] reviewer   ARGV[3] window, ms   ARGV[4] lease, ms
--- returns {'ok', epoch} or {'missing' | 'not-decided' | 'not-yours' | 'too-late' | 'exported'}
+-- ARGV[5] '1' if the reviewer may hold what was escalated
+-- returns {'ok', epoch, lease end ms, flag JSON} or {'missing' | 'not-decided' | 'not-yours' |
+--         'too-late' | 'exported' | 'stale' | 'forbidden'}
 
 local prefix, id, reviewer = KEYS[1], ARGV[1], ARGV[2]
 local flag = prefix .. 'f:' .. id
-local found = redis.call('HMGET', flag, 'state', 'decided_by', 't_decided', 'exported')
-if not found[1] then return {'missing'} end
-if found[1] ~= 'decided' then return {'not-decided'} end
-if found[2] ~= reviewer then return {'not-yours'} end
+local found = redis.call('HMGET', flag, 'state', 'last_by', 't_last', 'exported', 'before', 'last_entry')
+local state = found[1]
+if not state then return {'missing'} end
+if found[2] ~= reviewer then
+  return {state == 'decided' and 'not-yours' or 'not-decided'}
+end
+if state == 'leased' then return {'stale'} end
+if state == 'parked' then return {'not-decided'} end
 if found[4] then return {'exported'} end
 local now = now_ms()
 if now - tonumber(found[3]) > tonumber(ARGV[3]) then return {'too-late'} end
+local before = cjson.decode(found[5])
+if before.escalated and ARGV[5] ~= '1' then return {'forbidden'} end
+
+take_out(prefix, flag, id)
 -- A flag that the reviewer took up meanwhile goes back: nobody holds two.
 local other = redis.call('HGET', prefix .. 'own', reviewer)
-if other then give_back(prefix, prefix .. 'f:' .. other, other) end
-local epoch = redis.call('HINCRBY', flag, 'epoch', 1)
-redis.call('HSET', flag, 'state', 'leased', 'owner', reviewer, 't_claim_last', now)
-redis.call('HDEL', flag, 'verdict', 'decided_by', 't_decided', 'req')
-redis.call('ZADD', prefix .. 'leased', now + tonumber(ARGV[4]), id)
-redis.call('HSET', prefix .. 'own', reviewer, id)
-redis.call('HINCRBY', prefix .. 'totals', 'decided', -1)
-note(prefix, 'undo', id, 'reviewer', reviewer, 'epoch', epoch)
-return {'ok', epoch}
+if other then
+  let_go(prefix, prefix .. 'f:' .. other, other)
+  note(prefix, 'release', other, 'reviewer', reviewer, 'because', 'took an earlier verdict back')
+end
+redis.call('HDEL', flag, 'verdict', 'decided_by', 't_decided', 'last_by', 't_last', 'last_entry',
+  'before', 'req:' .. reviewer, unpack(ROUND))
+for name, text in pairs(before) do redis.call('HSET', flag, name, text) end
+if state == 'decided' then redis.call('HINCRBY', prefix .. 'totals', 'decided', -1) end
+local expiry = now + tonumber(ARGV[4])
+local epoch = lease(prefix, flag, id, reviewer, now, expiry)
+local entry = note(prefix, 'undo', id, 'reviewer', reviewer, 'epoch', epoch, 'undoes', found[6])
+remember(prefix, entry, reviewer)
+return {'ok', epoch, expiry, redis.call('HGET', flag, 'json')}
