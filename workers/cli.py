@@ -11,7 +11,9 @@ import click
 from workers.errors import Fatal, WorkerError
 
 COMMANDS: Final = {
+    "audit": ("workers.console.audit_command:audit", "Show and verify the console's audit log."),
     "bundles": ("workers.operations.bundles:bundles", "List, check and publish model bundles."),
+    "console": ("workers.console.command:console", "Serve the review console; its people, links."),
     "deadletters": (
         "workers.operations.deadletters:deadletters",
         "List, show and replay dead letters.",

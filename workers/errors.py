@@ -5,6 +5,7 @@
     - BrokerUnavailable
     - QueueUnavailable
     - EvidenceUnavailable
+    - AuditUnavailable
   + DeadLettered       this message will never work: set it aside with its reason
   + Fatal              the process must stop; the text says what mends it
     - ConfigurationRejected
@@ -32,6 +33,10 @@ class QueueUnavailable(Retryable):
 
 class EvidenceUnavailable(Retryable):
     """The evidence store does not take a picture or a clip."""
+
+
+class AuditUnavailable(Retryable):
+    """The audit log takes no entry: what must be logged first must not happen."""
 
 
 class DeadLettered(WorkerError):

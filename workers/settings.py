@@ -132,6 +132,58 @@ class IngestSettings(BaseSettings):
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
 
 
+class ConsoleSettings(BaseSettings):
+    """The review console: where it listens, who may sign in, how long things last."""
+
+    model_config = SettingsConfigDict(env_prefix="FLAGPOST_CONSOLE_", frozen=True)
+
+    host: str = "127.0.0.1"
+    port: int = Field(default=8480, ge=0, le=65535)
+    """0 takes a free one and says which."""
+    public_url: str | None = Field(default=None, pattern=r"^https?://[^/\s]+$")
+    """Address that browsers use, such as https://review.example.org; needed behind a proxy."""
+    hosts: Names = ()
+    """More host names that may stand in an address, comma-separated."""
+    state: Path = Path(".cache") / "console"
+    """Directory of the signing secret, the local users, the service tokens and the audit log."""
+    sign_in: Literal["link", "local", "oidc", "proxy"] = "link"
+    """The one way to sign in: one-time links, passwords, OpenID Connect or a trusted proxy."""
+    session_idle: timedelta = timedelta(minutes=30)
+    session_limit: timedelta = timedelta(hours=10)
+    link_lifetime: timedelta = timedelta(minutes=15)
+    oidc_issuer: str | None = None
+    oidc_client_id: str | None = None
+    oidc_client_secret: SecretStr | None = None
+    oidc_roles_claim: str = "roles"
+    """Claim of the ID token that lists roles; dots go down, as in `realm_access.roles`."""
+    oidc_role_prefix: str = ""
+    """What stands before a role's name in that claim, such as `flagpost-`."""
+    oidc_name_claim: str | None = None
+    """Claim used as the reviewer's name; a stable pseudonym where nothing is said."""
+    proxy_peers: Names = ()
+    """Networks of proxies whose headers are believed, comma-separated; empty: none."""
+    proxy_name_header: str = "X-Forwarded-User"
+    proxy_roles_header: str = "X-Forwarded-Groups"
+    lease: timedelta = timedelta(minutes=3)
+    undo_window: timedelta = timedelta(seconds=10)
+    second_review_share: float = Field(default=0.0, ge=0, le=1)
+    """Share of flags that two people look at, chosen by a hash of the flag's id."""
+    claims_per_minute: int = Field(default=60, ge=1)
+    """Claims of one person, so that nobody empties the queue."""
+    sign_ins_per_minute: int = Field(default=10, ge=1)
+    """Attempts from one address."""
+    media_lifetime: timedelta = timedelta(seconds=60)
+    """How long a signed address of a picture or clip works."""
+    shift: timedelta = timedelta(hours=10)
+    """Exposure is counted over this long."""
+    exposure_prompt: int = Field(default=60, ge=1)
+    """Pictures seen clear in a shift, after which a break is suggested."""
+    exposure_cap: int = Field(default=240, ge=1)
+    """Pictures seen clear in a shift, after which no more are shown."""
+    log_format: Literal["text", "json"] = "text"
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+
+
 Settings = TypeVar("Settings", bound=BaseSettings)
 
 

@@ -1,0 +1,67 @@
+"""A console over a real Redis: its parts, its application, and browsers that are signed in."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from fastapi import FastAPI
+from fastapi.testclient import TestClient
+
+from tests.workers.console.browsers import Browser
+from workers.console.application import create_app
+from workers.console.parts import ConsoleParts, made_parts
+from workers.console.people import Role
+from workers.settings import ConsoleSettings, EvidenceSettings
+
+
+@pytest.fixture
+def console_settings(tmp_path: Path) -> ConsoleSettings:
+    return ConsoleSettings(
+        state=tmp_path / "state",
+        public_url="https://console.test",
+        claims_per_minute=100_000,
+        sign_ins_per_minute=100_000,
+    )
+
+
+@pytest.fixture
+def evidence_settings(tmp_path: Path) -> EvidenceSettings:
+    return EvidenceSettings(url=str(tmp_path / "evidence"))
+
+
+@pytest.fixture
+def parts(console_settings, redis_settings, evidence_settings) -> Iterator[ConsoleParts]:
+    made = made_parts(console_settings, redis_settings, evidence_settings)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def app(parts: ConsoleParts) -> FastAPI:
+    return create_app(parts)
+
+
+@pytest.fixture
+def client(app: FastAPI) -> Iterator[Browser]:
+    """A browser that is not signed in."""
+    with TestClient(app, base_url="https://console.test", follow_redirects=False) as http:
+        yield Browser(http, app.state.parts)
+
+
+@pytest.fixture
+def signed(app: FastAPI) -> Iterator[Callable[..., Browser]]:
+    """`signed("ana", Role.SENIOR)`: a browser of its own, signed in by a one-time link."""
+    opened: list[TestClient] = []
+
+    def sign_in(name: str = "ana", *roles: Role) -> Browser:
+        http = TestClient(app, base_url="https://console.test", follow_redirects=False)
+        opened.append(http)
+        browser = Browser(http, app.state.parts)
+        browser.sign_in(name, *(roles or (Role.REVIEWER,)))
+        return browser
+
+    yield sign_in
+    for http in opened:
+        http.close()

@@ -1,0 +1,1 @@
+"""The review console: people see flags, decide them, and are looked after."""

@@ -1,0 +1,127 @@
+"""Who asks, and whether they may: dependencies that every route of the console builds on.
+
+Roles are read anew with each request, so that somebody who lost a role stops at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Annotated, Final
+
+from fastapi import Depends, Request
+
+from workers.console.cookies import read_cookie
+from workers.console.parts import ConsoleParts, parts_of
+from workers.console.people import Person, Right, Role
+from workers.console.proxy import person_from_proxy
+from workers.console.sessions import Session
+from workers.errors import WorkerError
+
+SESSION: Final = "session"
+"""Name of the session's cookie, without its prefix."""
+API: Final = "/api/"
+
+
+class NotSignedIn(WorkerError):
+    """Nobody is signed in; the text says why when something ended."""
+
+
+class Denied(WorkerError):
+    """Somebody is signed in and may not do this."""
+
+    def __init__(self, person: Person, text: str) -> None:
+        super().__init__(text)
+        self.person = person
+
+
+def is_api(request: Request) -> bool:
+    return request.url.path.startswith(API)
+
+
+def bearer_token(request: Request) -> str | None:
+    """The token of a program; only the API takes one."""
+    scheme, _, token = request.headers.get("authorization", "").partition(" ")
+    return token.strip() if scheme.lower() == "bearer" and is_api(request) else None
+
+
+def signed_in(request: Request) -> Person:
+    """Who asks.
+
+    Raises:
+        NotSignedIn: Nobody, or a session that ended.
+        QueueUnavailable: Redis does not answer, so nobody knows.
+    """
+    parts = parts_of(request)
+    if (token := bearer_token(request)) is not None:
+        found = parts.tokens.find(token)
+        if found is None:
+            raise NotSignedIn("this token is not known here")
+    elif parts.settings.sign_in == "proxy":
+        found = person_from_proxy(request, parts)
+    else:
+        found = _from_session(request, parts)
+    request.state.person = found
+    return found
+
+
+Signed = Annotated[Person, Depends(signed_in)]
+
+
+def needs(right: Right) -> Callable[..., Person]:
+    """A dependency that gives the person, if they have a right; a refusal is logged."""
+
+    def check(request: Request, person: Signed) -> Person:
+        if person.may(right):
+            return person
+        parts = parts_of(request)
+        parts.audit.append(
+            person.name,
+            "access",
+            request.url.path[:500],
+            "denied",
+            right=right.name,
+            method=request.method,
+        )
+        raise Denied(person, _refusal(request, right))
+
+    return check
+
+
+def _refusal(request: Request, right: Right) -> str:
+    session: Session | None = getattr(request.state, "session", None)
+    had = session is not None and Person(session.name, session.roles).may(right)
+    if had:
+        return (
+            f"Your roles changed since you signed in: you may no longer {right.value}. "
+            "Ask an admin, or sign in again."
+        )
+    return f"You may not {right.value} with the roles you have."
+
+
+def _from_session(request: Request, parts: ConsoleParts) -> Person:
+    token = read_cookie(request, SESSION)
+    if token is None:
+        raise NotSignedIn("sign in first")
+    session = parts.sessions.find(token)
+    if session is None:
+        raise NotSignedIn("your session ended; sign in again")
+    request.state.session = session
+    roles = _roles_now(parts, session)
+    if roles is None or session.way != parts.settings.sign_in:
+        parts.sessions.close(session)
+        raise NotSignedIn("your account was removed")
+    return Person(session.name, roles, session.title or session.name, session.key)
+
+
+def _roles_now(parts: ConsoleParts, session: Session) -> frozenset[Role] | None:
+    """What the source of the roles says now; None for somebody it no longer knows.
+
+    A link, like an identity provider, says the roles at sign-in; an entry among the local people
+    overrules a link.
+    """
+    if session.way == "oidc":
+        return session.roles
+    entry = parts.people.find(session.name)
+    if session.way == "local":
+        return entry.roles if entry else None
+    return entry.roles if entry else session.roles

@@ -1,0 +1,115 @@
+"""Everything a request may need, made once at the start and handed to each."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Any
+
+from fastapi import Depends
+from starlette.requests import HTTPConnection
+
+from workers.console.audit import AuditLog
+from workers.console.links import OneTimeLinks
+from workers.console.local import LocalPeople
+from workers.console.rates import Rates
+from workers.console.sessions import Sessions
+from workers.console.signing import MediaSigner
+from workers.console.state import ConsoleState
+from workers.console.tokens import ServiceTokens
+from workers.moderation.evidence import EvidenceStore
+from workers.review.desk import ReviewDesk
+from workers.settings import ConsoleSettings, EvidenceSettings, RedisSettings
+
+if TYPE_CHECKING:
+    from workers.console.exposure import ExposureBook
+    from workers.console.gallery import Gallery
+    from workers.console.preferences import PreferenceBook
+    from workers.console.pulse import Pulse
+    from workers.review.board import Board
+    from workers.review.history import DecisionHistory
+    from workers.review.policies import PolicyBook
+
+
+@dataclass(frozen=True, slots=True)
+class ConsoleParts:
+    """The parts of one console process; all of them may be used by several threads."""
+
+    settings: ConsoleSettings
+    redis: RedisSettings
+    secret: bytes
+    desk: ReviewDesk
+    board: Board
+    policies: PolicyBook
+    history: DecisionHistory
+    evidence: EvidenceStore
+    audit: AuditLog
+    sessions: Sessions
+    signer: MediaSigner
+    exposure: ExposureBook
+    preferences: PreferenceBook
+    gallery: Gallery
+    pulse: Pulse
+    rates: Rates
+    people: LocalPeople
+    links: OneTimeLinks
+    tokens: ServiceTokens
+
+    def close(self) -> None:
+        for part in (
+            self.desk, self.links, self.rates, self.audit, self.exposure, self.preferences, self.gallery
+        ):  # fmt: skip
+            part.close()
+        self.sessions.stop()
+
+
+def made_parts(
+    settings: ConsoleSettings, redis: RedisSettings, evidence: EvidenceSettings
+) -> ConsoleParts:
+    """Makes every part from settings.
+
+    Raises:
+        ConfigurationRejected: The state directory cannot be used.
+    """
+    state = ConsoleState(settings.state)
+    desk = ReviewDesk(redis, settings.second_review_share)
+    secret = state.secret()
+    store = EvidenceStore(evidence.url)
+    board = _made("workers.review.board", "Board", redis)
+    return ConsoleParts(
+        settings=settings,
+        redis=redis,
+        secret=secret,
+        desk=desk,
+        board=board,
+        policies=_made("workers.review.policies", "PolicyBook", redis),
+        history=_made("workers.review.history", "DecisionHistory", redis),
+        evidence=store,
+        audit=AuditLog(state.audit),
+        sessions=Sessions(redis, settings, desk),
+        signer=MediaSigner(secret),
+        exposure=_made("workers.console.exposure", "ExposureBook", redis, settings),
+        preferences=_made("workers.console.preferences", "PreferenceBook", redis),
+        gallery=_made("workers.console.gallery", "Gallery", store),
+        pulse=_made("workers.console.pulse", "Pulse", board),
+        rates=Rates(redis, settings),
+        people=LocalPeople(state.people),
+        links=OneTimeLinks(secret, redis),
+        tokens=ServiceTokens(state.tokens),
+    )
+
+
+def _made(module: str, name: str, *arguments: Any) -> Any:
+    import importlib
+
+    try:
+        return getattr(importlib.import_module(module), name)(*arguments)
+    except ModuleNotFoundError:
+        return None
+
+
+def parts_of(connection: HTTPConnection) -> ConsoleParts:
+    parts: ConsoleParts = connection.app.state.parts
+    return parts
+
+
+Parts = Annotated[ConsoleParts, Depends(parts_of)]

@@ -1,0 +1,58 @@
+"""Rate limits, counted in Redis so that several console processes share them."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+from limits import RateLimitItemPerMinute
+from limits.storage import RedisStorage
+from limits.strategies import FixedWindowRateLimiter
+
+from workers.errors import WorkerError
+from workers.review.scripts import mapped_errors
+from workers.settings import ConsoleSettings, RedisSettings
+
+
+class Kind(StrEnum):
+    """What is counted."""
+
+    CLAIM = "claim"
+    SIGN_IN = "sign-in"
+
+
+class TooMany(WorkerError):
+    """Somebody asked too often; the same works in a minute."""
+
+
+class Rates:
+    """Counts attempts by person or address."""
+
+    def __init__(self, redis: RedisSettings, settings: ConsoleSettings) -> None:
+        timeout_s = redis.timeout.total_seconds()
+        self._storage = RedisStorage(
+            redis.url.get_secret_value(),
+            key_prefix=f"fq:{{{redis.queue}}}:console:rate",
+            socket_timeout=timeout_s,
+            socket_connect_timeout=timeout_s,
+        )
+        self._limiter = FixedWindowRateLimiter(self._storage)
+        self._items = {
+            Kind.CLAIM: RateLimitItemPerMinute(settings.claims_per_minute),
+            Kind.SIGN_IN: RateLimitItemPerMinute(settings.sign_ins_per_minute),
+        }
+
+    def count(self, kind: Kind, who: str) -> None:
+        """Counts one attempt.
+
+        Raises:
+            TooMany: The limit of this minute is reached.
+            QueueUnavailable: Redis does not answer.
+        """
+        item = self._items[kind]
+        with mapped_errors():
+            allowed = self._limiter.hit(item, kind.value, who)
+        if not allowed:
+            raise TooMany(f"{kind.value}: more than {item.amount} a minute; wait a minute")
+
+    def close(self) -> None:
+        self._storage.get_connection().close()
