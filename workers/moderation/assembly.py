@@ -19,6 +19,7 @@ from engines.errors import EngineError
 from engines.opening import open_engine
 from engines.registry import bundle_from_channel
 from workers.errors import ConfigurationRejected, QueueUnavailable
+from workers.heap import keep_freed_memory
 from workers.moderation.accounting import FrameAccount
 from workers.moderation.admission import Admission
 from workers.moderation.arena import Arena
@@ -91,6 +92,7 @@ def run_worker(settings: ProcessSettings, stopping: threading.Event) -> None:
     Raises:
         WorkerError: It cannot start or go on; the text says what mends it.
     """
+    keep_freed_memory()
     bundle = _bundle(settings.engine)
     account = FrameAccount()
     health = Health(("work", "consume"))

@@ -27,6 +27,7 @@ from engines.opening import open_engine
 from engines.preprocess import FrameScaler
 from schemas.frames import ContentType
 from workers.errors import DeadLettered
+from workers.heap import keep_freed_memory
 from workers.lifecycle import EXIT_TRY_AGAIN
 from workers.moderation.clips import Part, picture_at, remux
 from workers.moderation.decode import Decoded, DecodeLimits, decode_looks
@@ -203,6 +204,7 @@ def confine(memory_bytes: int) -> None:
 def main(argument: str) -> int:
     # The parent decides when to stop; a Ctrl-C in the terminal reaches the whole group.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    keep_freed_memory()
     config = ChildConfig(**json.loads(argument))
     parent = Connection(config.socket_fd)
     try:
