@@ -76,14 +76,15 @@ def video_packets(data: memoryview | bytes) -> VideoPackets | None:
     if not data or len(data) % PACKET_BYTES:
         return None
     packets = np.frombuffer(data, np.uint8).reshape(-1, PACKET_BYTES)
-    if not (packets[:, 0] == SYNC_BYTE).all():
+    headers = np.ascontiguousarray(packets[:, :4])  # close together: each is looked at often
+    if not (headers[:, 0] == SYNC_BYTE).all():
         return None
-    identifiers = np.ascontiguousarray(packets[:, 1:3]).view(">u2")[:, 0] & 0x1FFF
+    identifiers = np.ascontiguousarray(headers[:, 1:3]).view(">u2")[:, 0] & 0x1FFF
     found = _video_stream(packets, identifiers)
     if found is None:
         return None
     codec, identifier = found
-    flags, control = packets[:, 1], packets[:, 3]
+    flags, control = headers[:, 1], headers[:, 3]
     rows = np.flatnonzero((identifiers == identifier) & (control & 0x10 != 0))
     starts = np.flatnonzero(flags[rows] & 0x40)
     is_damaged = (flags[rows] & 0x80 != 0) | (control[rows] & 0xC0 != 0)
@@ -166,7 +167,7 @@ def _picture(video: VideoPackets, start: int) -> tuple[int, bytes] | None:
     counters = rows[:, 3] & 0x0F
     if ((counters[:-1] + 1) & 0x0F != counters[1:]).any():
         return None
-    pes = b"".join(map(_payload, rows))
+    pes = _payloads(rows)
     if len(pes) < 14 or pes[:3] != b"\0\0\1" or pes[3] & 0xF0 != 0xE0 or not pes[7] & 0x80:
         return None
     stamp = pes[9:14]
@@ -178,6 +179,16 @@ def _picture(video: VideoPackets, start: int) -> tuple[int, bytes] | None:
         | stamp[4] >> 1
     )
     return ticks, pes[9 + pes[8] :]
+
+
+def _payloads(packets: Packets) -> bytes:
+    """The payloads of all packets, one after the other; only a few have an adaptation field."""
+    parts: list[bytes] = []
+    done = 0
+    for row in np.flatnonzero(packets[:, 3] & 0x20).tolist():
+        parts += [packets[done:row, 4:].tobytes(), _payload(packets[row])]
+        done = row + 1
+    return b"".join([*parts, packets[done:, 4:].tobytes()])
 
 
 def _payload(packet: npt.NDArray[np.uint8]) -> bytes:
