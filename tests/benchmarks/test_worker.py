@@ -12,6 +12,7 @@ import statistics
 import subprocess
 import sys
 import time
+from operator import truediv
 from pathlib import Path
 
 import pytest
@@ -58,11 +59,12 @@ def drain_rate(running: RunningWorker, count: int) -> float:
 @pytest.mark.parametrize("inline", [False, True], ids=["segments", "keyframes"])
 def test_drain_of_a_filled_topic(bench, clips, inline):
     """Segments a second from a filled topic, and the ratio to the bare loop of the same minute."""
-    rates, ratios, bares = [], [], []
+    rates, ratios, bares, usuals = [], [], [], []
     running: RunningWorker | None = None
     broker_s = 0.0
     for number in range(ROUNDS):
         bares.append(bare_rate(clips, BARE_S, BUNDLE, BACKEND, PRECISION))
+        usuals.append(bare_rate(clips, BARE_S, BUNDLE, BACKEND, PRECISION, "usual"))
         if running is not None:
             running.kill()
         fill(bench, clips, number * DRAINED, DRAINED, inline)
@@ -80,6 +82,8 @@ def test_drain_of_a_filled_topic(bench, clips, inline):
         segments_per_s=round(statistics.median(rates), 1),
         bare_per_s=round(statistics.median(bares), 1),
         ratio_to_bare=round(ratio, 3),
+        usual_loop_per_s=round(statistics.median(usuals), 1),
+        times_the_usual_loop=round(statistics.median(map(truediv, rates, usuals)), 2),
         # Of the time that the brokers leave: the bare loop has the machine to itself.
         ratio_with_brokers_apart=round(ratio / (1 - taken), 3),
         broker_cpu_ms_per_segment=round(1000 * per_segment_s, 2),
