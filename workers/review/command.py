@@ -17,9 +17,9 @@ from rich.table import Table
 from schemas.decisions import Decision, Reason, Verdict
 from workers.errors import ConfigurationRejected
 from workers.lifecycle import EXIT_FAILED
+from workers.review.board import Board
 from workers.review.desk import Answer, Pool, ReviewDesk
 from workers.review.recover import recover as recover_flags
-from workers.review.statistics import queue_statistics
 from workers.settings import RedisSettings, read_settings
 
 SENIOR = (Pool.ESCALATED, Pool.READY)
@@ -41,17 +41,21 @@ def queue() -> None:
 @as_json
 def stats(wants_json: bool) -> None:
     """Count what waits, what is held, what is parked, what is decided."""
-    found = queue_statistics(_settings())
+    found = Board(_settings()).counts()
     if wants_json:
-        click.echo(json.dumps(asdict(found), default=str))
+        counts = asdict(found) | {"ready_by_severity": found.ready_by_severity}
+        click.echo(json.dumps(counts, default=str))
         return
     table = Table(title=f"Review queue: {_settings().queue}", show_header=False)
-    by_severity = ", ".join(f"{count} {name}" for name, count in found.ready_by_severity.items())
+    by_severity = ", ".join(
+        f"{count} {name}" for name, count in found.ready_by_severity.items() if count
+    )
     table.add_row("waiting", f"{found.ready}" + (f"  ({by_severity})" if by_severity else ""))
     table.add_row("overdue", str(found.overdue), style="red" if found.overdue else "")
     table.add_row("most urgent due", f"{found.oldest_due:%H:%M:%S}" if found.oldest_due else "-")
     table.add_row("held by reviewers", str(found.leased))
     table.add_row("escalated", str(found.escalated))
+    table.add_row("handed to a person", str(found.handed))
     table.add_row("parked", str(found.parked), style="yellow" if found.parked else "")
     table.add_row("decided", str(found.decided))
     Console().print(table)

@@ -116,6 +116,7 @@ def _step_arguments(step: FlagStep) -> list[Any]:
         flag.model_version,
         flag.audit.probability if flag.audit else "",
         flag.audit.stratum if flag.audit else "",
+        flag.looks,
     ]
 
 

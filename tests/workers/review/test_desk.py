@@ -8,9 +8,9 @@ import pytest
 from schemas.decisions import Verdict
 from tests.servers import wait_until
 from tests.workers.review.flags import decision, flag, update
+from workers.review.board import Board
 from workers.review.desk import PARK_AFTER_EXPIRIES, Answer, Pool, ReviewDesk
 from workers.review.intake import ReviewIntake
-from workers.review.statistics import queue_statistics
 
 SHORT = timedelta(milliseconds=30)
 SENIOR = (Pool.ESCALATED, Pool.READY)
@@ -103,7 +103,7 @@ def test_a_flag_whose_lease_runs_out_too_often_is_parked_and_stays_visible(
     fill(1)
     for number in range(PARK_AFTER_EXPIRIES):
         claimed_again_short(desk, f"reviewer-{number}")
-    wait_until(lambda: desk.claim("late") is None and queue_statistics(redis_settings).parked == 1)
+    wait_until(lambda: desk.claim("late") is None and Board(redis_settings).counts().parked == 1)
     ((flag_id, _),) = desk.waiting("parked")
     assert desk.move(flag_id, Pool.READY, "lee") is Answer.OK
     assert desk.claim("late").flag.flag_id == flag_id

@@ -5,7 +5,8 @@
 -- ARGV[1]  stream id             ARGV[2]  topic:partition     ARGV[3]  offset
 -- ARGV[4]  state, opaque bytes   ARGV[5]  seconds the state is kept
 -- then for each step: open|extend|close, flag id, flag JSON, severity, viewers, peak, and what is
--- told apart in counts: stream, opened ms, policy, model, its version, audit probability, stratum
+-- told apart in counts: stream, opened ms, policy, model, its version, audit probability, stratum,
+-- looks
 -- returns 'stored' or 'replayed'
 
 local prefix = KEYS[1]
@@ -21,7 +22,7 @@ redis.call('HSET', stream, 'state', ARGV[4], position, ARGV[3])
 redis.call('EXPIRE', stream, ARGV[5])
 
 local now = now_ms()
-local WIDTH = 13
+local WIDTH = 14
 for i = 6, #ARGV, WIDTH do
   local step, id, json, viewers, peak = ARGV[i], ARGV[i + 1], ARGV[i + 2], ARGV[i + 4], ARGV[i + 5]
   local of, opened, policy = ARGV[i + 6], ARGV[i + 7], ARGV[i + 8]
@@ -34,13 +35,14 @@ for i = 6, #ARGV, WIDTH do
     redis.call('HSET', key, 'json', json, 'epoch', 0, 't0', now, 'stream', of, 'policy', policy,
       'due', due_ms(now, sla, tonumber(viewers)), 'severity', severity, 'viewers', viewers,
       'peak', peak, 'expiries', 0, 'opened', opened, 'model', ARGV[i + 9], 'version', ARGV[i + 10],
-      'probability', ARGV[i + 11], 'stratum', ARGV[i + 12])
+      'probability', ARGV[i + 11], 'stratum', ARGV[i + 12], 'looks', ARGV[i + 13])
     redis.call('ZADD', prefix .. 'stream:' .. of, opened, id)
     redis.call('ZADD', prefix .. 'streams', 0, of)
     pool(prefix, key, id)
     note(prefix, 'new', id, 'stream', of, 'severity', severity)
   else
-    redis.call('HSET', key, 'json', json, 'viewers', viewers, 'peak', peak, 'updated', now)
+    redis.call('HSET', key, 'json', json, 'viewers', viewers, 'peak', peak, 'looks', ARGV[i + 13],
+      'updated', now)
     -- A larger audience or a worse score moves the due time earlier, never later.
     local due = math.min(tonumber(found[3]), due_ms(tonumber(found[2]), sla, tonumber(viewers)))
     if state ~= 'decided' and (due < tonumber(found[3]) or severity ~= found[4]) then

@@ -1,0 +1,26 @@
+-- Dates flags anew under the policies in force, and fills what is counted and found by from their
+-- hashes. Changes nothing that is right already.
+--
+-- KEYS[1] prefix   ARGV[...] flag ids
+-- returns how many there were
+
+local prefix, count = KEYS[1], 0
+for _, id in ipairs(ARGV) do
+  local flag = prefix .. 'f:' .. id
+  local found = redis.call('HMGET', flag, 'json', 'state', 't0', 'viewers', 'peak', 'pool')
+  if found[1] then
+    count = count + 1
+    local facts = cjson.decode(found[1])
+    local severity, sla = ranked(prefix, facts.policy, facts.severity, found[5])
+    if found[2] == 'ready' then unpool(prefix, flag, id) end
+    redis.call('HSET', flag, 'severity', severity, 'policy', facts.policy,
+      'due', due_ms(tonumber(found[3]), sla, tonumber(found[4])), 'stream', facts.stream_id,
+      'model', facts.model, 'version', facts.model_version, 'looks', facts.looks)
+    redis.call('HSETNX', flag, 'opened', found[3])
+    if found[6] == 'escalated' then redis.call('HSETNX', flag, 'escalated', 1) end
+    redis.call('ZADD', prefix .. 'stream:' .. facts.stream_id, redis.call('HGET', flag, 'opened'), id)
+    redis.call('ZADD', prefix .. 'streams', 0, facts.stream_id)
+    if found[2] == 'ready' then pool(prefix, flag, id) end
+  end
+end
+return count
