@@ -15,7 +15,9 @@ import signal
 import sys
 import time
 from dataclasses import dataclass
+from itertools import groupby
 from multiprocessing.connection import Connection
+from operator import itemgetter
 from typing import Any, Final
 
 import numpy as np
@@ -29,7 +31,7 @@ from schemas.frames import ContentType
 from workers.errors import DeadLettered
 from workers.heap import keep_freed_memory
 from workers.lifecycle import EXIT_TRY_AGAIN
-from workers.moderation.clips import Part, picture_at, remux
+from workers.moderation.clips import Part, pictures_at, remux
 from workers.moderation.decode import Decoded, DecodeLimits, decode_looks
 from workers.moderation.jobs import packed, unpacked
 
@@ -165,8 +167,11 @@ class Child:
             Part(bytes(self._media(start, length)), ContentType(content_type), offset_s)
             for start, length, content_type, offset_s in header["parts"]
         ]
+        # Pictures are asked for in the order of time, so those of a part stand together.
         pictures = [
-            picture_at(parts[part], pts_s, self._limits) for part, pts_s in header["pictures"]
+            picture
+            for part, looks in groupby(header["pictures"], key=itemgetter(0))
+            for picture in pictures_at(parts[part], [at_s for _, at_s in looks], self._limits)
         ]
         clip = remux(parts, self._limits.max_pixels)
         return packed(

@@ -12,6 +12,7 @@ from typing import Final
 
 import av
 from av.container import OutputContainer
+from av.video.reformatter import ColorRange
 from av.video.stream import VideoStream
 from PIL import Image
 
@@ -73,24 +74,25 @@ def remux(parts: Sequence[Part], max_pixels: int) -> Remuxed | None:
 
 def picture(image: av.VideoFrame) -> bytes:
     """A JPEG at most 640 pixels wide, without metadata."""
-    rgb = Image.fromarray(image.to_ndarray(format="rgb24"))
-    if rgb.width > PICTURE_WIDTH:
-        height = max(1, round(rgb.height * PICTURE_WIDTH / rgb.width))
-        rgb = rgb.resize((PICTURE_WIDTH, height), Image.Resampling.BOX)
+    width = min(image.width, PICTURE_WIDTH)
+    height = max(1, round(image.height * width / image.width))
+    small = image.reformat(
+        width, height, "rgb24", interpolation="AREA", dst_color_range=ColorRange.JPEG, threads=1
+    )
     target = io.BytesIO()
-    rgb.save(target, "JPEG", quality=JPEG_QUALITY)
+    Image.fromarray(small.to_ndarray()).save(target, "JPEG", quality=JPEG_QUALITY)
     return target.getvalue()
 
 
-def picture_at(part: Part, pts_s: float, limits: DecodeLimits) -> bytes:
-    """The keyframe of a part that is nearest to a time, as JPEG.
+def pictures_at(part: Part, times_s: Sequence[float], limits: DecodeLimits) -> list[bytes]:
+    """The keyframes of a part that are nearest to each time, as JPEG; it is decoded once.
 
     Raises:
         DeadLettered: The part cannot be decoded.
     """
-    decoded = decode_looks(part.data, part.content_type, 1000.0, limits)
-    nearest = min(decoded.frames, key=lambda frame: abs(frame.pts_s - pts_s))
-    return picture(nearest.image)
+    frames = decode_looks(part.data, part.content_type, 1000.0, limits).frames
+    nearest = (min(frames, key=lambda frame: abs(frame.pts_s - time_s)) for time_s in times_s)
+    return [picture(frame.image) for frame in nearest]
 
 
 def _newest_run(parts: Sequence[Part], max_pixels: int) -> list[Part]:

@@ -10,7 +10,7 @@ from PIL import Image
 from schemas.frames import ContentType
 from tests import media
 from workers.errors import DeadLettered
-from workers.moderation.clips import Part, Remuxed, picture_at, remux
+from workers.moderation.clips import Part, Remuxed, pictures_at, remux
 from workers.moderation.decode import DecodeLimits
 
 LIMITS = DecodeLimits(1920 * 1080, 5.0)
@@ -67,9 +67,19 @@ def test_a_clip_of_garbage_is_refused():
 
 def test_a_picture_is_a_small_jpeg_of_the_wanted_moment():
     data = media.segment((media.CALM,) * 5 + (media.RED,) * 5, size=(1280, 720))
-    jpeg = picture_at(Part(data, TS, 0.0), 0.5, LIMITS)
+    (jpeg,) = pictures_at(Part(data, TS, 0.0), [0.5], LIMITS)
     with Image.open(io.BytesIO(jpeg)) as found:
         assert found.size == (640, 360)
         red, green, _ = np.asarray(found.convert("RGB"))[180, 320]
         assert red > 150 > green
         assert not found.getexif()
+
+
+def test_pictures_of_one_part_come_in_the_order_asked_for():
+    data = media.segment((media.CALM,) * 5 + (media.RED,) * 5)
+    jpegs = pictures_at(Part(data, TS, 0.0), [0.0, 0.5, 0.0], LIMITS)
+    reds = []
+    for jpeg in jpegs:
+        with Image.open(io.BytesIO(jpeg)) as found:
+            reds.append(int(np.asarray(found.convert("RGB"))[5, 5, 0]) > 150)
+    assert reds == [False, True, False]
