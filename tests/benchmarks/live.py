@@ -13,6 +13,8 @@ from tests.servers import kafka_settings
 from workers.frames_topic import FramePublisher
 
 SEGMENT_S = 2.0
+SEGMENTS_SHOWN = 6
+"""Of one clip, before the next: long enough for a violent one to open a flag."""
 
 
 def main(argument: str) -> None:
@@ -35,17 +37,23 @@ def main(argument: str) -> None:
     sys.stdout.write(json.dumps({"latest_s": latest_s}) + "\n")
 
 
+def clip_shown(stream: int, sequence: int, clips: int) -> int:
+    """Each stream shows a clip for some seconds, then the next; streams change at other times."""
+    return (stream * (SEGMENTS_SHOWN + 1) + sequence) // SEGMENTS_SHOWN % clips
+
+
 def message(
     number: int, streams: int, media: list[bytes], inline: bool, directory: str
 ) -> FrameMessage:
-    index = number % len(media)
+    stream, sequence = number % streams, number // streams
+    index = clip_shown(stream, sequence, len(media))
     return FrameMessage(
         source="bench",
         # Runs with other numbers of streams follow on the same topic: these are not their streams,
         # or their sequence numbers would be duplicates, which cost nothing.
-        stream_id=f"s{streams}-{number % streams}",
+        stream_id=f"s{streams}-{stream}",
         session_id="a",
-        sequence=number // streams,
+        sequence=sequence,
         captured_at=datetime.now(UTC),
         duration=timedelta(seconds=SEGMENT_S),
         content_type=ContentType.H264 if inline else ContentType.MPEG_TS,
