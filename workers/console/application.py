@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import importlib
 from importlib.resources import files
 from typing import Final
@@ -9,6 +10,7 @@ from urllib.parse import urlsplit
 
 from fastapi import Depends, FastAPI
 from starlette.middleware import Middleware
+from starlette.middleware.sessions import SessionMiddleware
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.staticfiles import StaticFiles
 
@@ -17,12 +19,15 @@ from workers.console.failures import FAILURES
 from workers.console.forms import guard
 from workers.console.headers import SecureHeaders
 from workers.console.parts import ConsoleParts
+from workers.settings import ConsoleSettings
 
 ROUTERS: Final = (
-    "signin", "work", "looking", "care", "media", "events", "api",
-    "board", "quality", "policy_pages", "history", "guide", "staff",
+    "signin", "work", "handing", "reveal", "care", "media", "events", "api",
+    "board", "streams", "quality", "policy_pages", "history", "guide", "staff",
 )  # fmt: skip
 LOOPBACK: Final = ("127.0.0.1", "localhost", "[::1]")
+OIDC_LIMIT_S: Final = 600
+"""How long somebody may take at the identity provider."""
 OPENAPI: Final = "/api/v1/openapi.json"
 
 
@@ -45,6 +50,8 @@ def create_app(parts: ConsoleParts) -> FastAPI:
         ],
     )
     app.state.parts = parts
+    if settings.sign_in == "oidc":
+        _add_provider(app, settings, https)
     for name in ROUTERS:
         _include(app, name)
     static = files("workers.console") / "static"
@@ -52,11 +59,27 @@ def create_app(parts: ConsoleParts) -> FastAPI:
     return app
 
 
+def _add_provider(app: FastAPI, settings: ConsoleSettings, https: bool) -> None:
+    """Routes of the identity provider, and the short cookie that holds a sign-in on its way."""
+    from workers.console import oidc  # Authlib only where it is used
+
+    app.state.provider = oidc.Provider(settings)
+    app.add_middleware(
+        SessionMiddleware,
+        secret_key=hashlib.sha256(b"oidc\0" + app.state.parts.secret).hexdigest(),
+        session_cookie="__Host-flagpost-oidc" if https else "flagpost-oidc",
+        max_age=OIDC_LIMIT_S,
+        same_site="lax",
+        https_only=https,
+    )
+    app.include_router(oidc.router, include_in_schema=False)
+
+
 def _include(app: FastAPI, name: str) -> None:
     module = f"workers.console.{name}"
     try:
         router = importlib.import_module(module).router
-    except ModuleNotFoundError as error:
+    except ImportError as error:
         if not (error.name or "").startswith("workers."):
             raise
         return

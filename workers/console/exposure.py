@@ -14,7 +14,7 @@ from typing import Any
 
 from schemas.frames import capture_time
 from workers.review.scripts import connect, mapped_errors
-from workers.settings import RedisSettings
+from workers.settings import ConsoleSettings, RedisSettings
 
 _SHOWS = "until"
 _SINCE = "since"
@@ -67,11 +67,11 @@ class Exposure:
 class ExposureBook:
     """Counts in Redis, so that several console processes share them; any thread may call."""
 
-    def __init__(self, settings: RedisSettings, prompt: int, cap: int, shift: timedelta) -> None:
-        """`prompt` and `cap` are numbers of reveals in one `shift`."""
-        self._redis = connect(settings)
-        self._prefix = f"fq:{{{settings.queue}}}:care:"
-        self._prompt, self._cap, self._shift = prompt, cap, shift
+    def __init__(self, redis: RedisSettings, settings: ConsoleSettings) -> None:
+        self._redis = connect(redis)
+        self._prefix = f"fq:{{{redis.queue}}}:care:"
+        self._prompt, self._cap = settings.exposure_prompt, settings.exposure_cap
+        self._shift = settings.shift
 
     def reserve(self, person: str, policy: str, lasts: timedelta) -> bool:
         """Counts one reveal before it is shown; False where the cap is reached, counting nothing.

@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Any
+from datetime import timedelta
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 from fastapi import Depends
 from starlette.requests import HTTPConnection
 
 from workers.console.audit import AuditLog
+from workers.console.exposure import ExposureBook
+from workers.console.gallery import Gallery
 from workers.console.links import OneTimeLinks
 from workers.console.local import LocalPeople
+from workers.console.notepad import Notepad
+from workers.console.onair import OnAir
+from workers.console.preferences import PreferenceBook
+from workers.console.pulse import Kept, reviewers
 from workers.console.rates import Rates
 from workers.console.sessions import Sessions
 from workers.console.signing import MediaSigner
@@ -21,13 +28,12 @@ from workers.review.desk import ReviewDesk
 from workers.settings import ConsoleSettings, EvidenceSettings, RedisSettings
 
 if TYPE_CHECKING:
-    from workers.console.exposure import ExposureBook
-    from workers.console.gallery import Gallery
-    from workers.console.preferences import PreferenceBook
-    from workers.console.pulse import Pulse
-    from workers.review.board import Board
+    from workers.review.board import Board, BoardCounts
     from workers.review.history import DecisionHistory
     from workers.review.policies import PolicyBook
+
+COUNTS_FRESH: Final = timedelta(seconds=2)
+COLLEAGUES_FRESH: Final = timedelta(seconds=10)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +54,10 @@ class ConsoleParts:
     exposure: ExposureBook
     preferences: PreferenceBook
     gallery: Gallery
-    pulse: Pulse
+    notepad: Notepad
+    onair: OnAir
+    counts: Kept[BoardCounts]
+    colleagues: Kept[frozenset[str]]
     rates: Rates
     people: LocalPeople
     links: OneTimeLinks
@@ -56,7 +65,8 @@ class ConsoleParts:
 
     def close(self) -> None:
         for part in (
-            self.desk, self.links, self.rates, self.audit, self.exposure, self.preferences, self.gallery
+            self.desk, self.links, self.rates, self.audit, self.exposure, self.preferences,
+            self.gallery, self.notepad, self.onair,
         ):  # fmt: skip
             part.close()
         self.sessions.stop()
@@ -75,6 +85,7 @@ def made_parts(
     secret = state.secret()
     store = EvidenceStore(evidence.url)
     board = _made("workers.review.board", "Board", redis)
+    people, sessions = LocalPeople(state.people), Sessions(redis, settings, desk)
     return ConsoleParts(
         settings=settings,
         redis=redis,
@@ -85,14 +96,17 @@ def made_parts(
         history=_made("workers.review.history", "DecisionHistory", redis),
         evidence=store,
         audit=AuditLog(state.audit),
-        sessions=Sessions(redis, settings, desk),
+        sessions=sessions,
         signer=MediaSigner(secret),
-        exposure=_made("workers.console.exposure", "ExposureBook", redis, settings),
-        preferences=_made("workers.console.preferences", "PreferenceBook", redis),
-        gallery=_made("workers.console.gallery", "Gallery", store),
-        pulse=_made("workers.console.pulse", "Pulse", board),
+        exposure=ExposureBook(redis, settings),
+        preferences=PreferenceBook(redis),
+        gallery=Gallery(store),
+        notepad=Notepad(redis, settings),
+        onair=OnAir(redis),
+        counts=Kept(board.counts, COUNTS_FRESH),
+        colleagues=Kept(lambda: reviewers(people, sessions), COLLEAGUES_FRESH),
         rates=Rates(redis, settings),
-        people=LocalPeople(state.people),
+        people=people,
         links=OneTimeLinks(secret, redis),
         tokens=ServiceTokens(state.tokens),
     )
