@@ -1,0 +1,216 @@
+"""What people said of flags, read back from the log: for quality figures and own verdicts.
+
+Events of flags that are not decided are among them: pages show them to nobody but the person who
+gave them, or a second review would not be blind.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from datetime import datetime
+from enum import StrEnum
+from typing import Any, Final
+
+from schemas.decisions import Decision, Verdict
+from schemas.flags import AuditSample, Severity
+from schemas.frames import capture_time
+from workers.review.answers import Answer
+from workers.review.scripts import connect, mapped_errors
+from workers.settings import RedisSettings
+
+PAGE: Final = 500
+STREAM_FLAGS: Final = 500
+"""Newest flags of a stream that its record counts."""
+_FACTS: Final = (
+    *("stream", "policy", "severity", "model", "version", "peak", "looks", "opened"),
+    *("probability", "stratum"),
+)
+
+
+class EventKind(StrEnum):
+    """What a person did."""
+
+    DECISION = "decision"
+    """A verdict that closed its flag."""
+    VERDICT = "verdict"
+    """The first of two, an unsure one, or one that differs: the flag goes on."""
+    UNDO = "undo"
+    """An own verdict taken back."""
+
+
+@dataclass(frozen=True, slots=True)
+class FlagFacts:
+    """What quality figures need of a flag; `audit` where it is a sample of unflagged frames."""
+
+    stream_id: str
+    policy: str
+    severity: Severity
+    model: str
+    model_version: str
+    peak: float
+    looks: int
+    opened_at: datetime
+    audit: AuditSample | None
+
+
+@dataclass(frozen=True, slots=True)
+class DecisionEvent:
+    """One entry of the log.
+
+    Attributes:
+        entry: Its id in the log.
+        at: When, on the server's clock.
+        kind: What was done.
+        flag_id: To which flag.
+        reviewer: By whom.
+        decision: The verdict in full; None of an undo.
+        result: What the queue made of it; None of an undo.
+        policies: Version of the policies then in force.
+        undoes: Entry that an undo takes back.
+        facts: The flag as it is now; None if it is gone.
+        is_undone: Whether it was taken back; known in `mine` and `standing` only.
+    """
+
+    entry: str
+    at: datetime
+    kind: EventKind
+    flag_id: str
+    reviewer: str
+    decision: Decision | None
+    result: Answer | None
+    policies: int
+    undoes: str | None
+    facts: FlagFacts | None
+    is_undone: bool = False
+
+    @property
+    def verdict(self) -> Verdict | None:
+        return self.decision.verdict if self.decision else None
+
+
+@dataclass(frozen=True, slots=True)
+class StreamHistory:
+    """How a stream's flags were decided; `open` ones are not yet."""
+
+    violent: int
+    not_violent: int
+    open: int
+
+    @property
+    def total(self) -> int:
+        return self.violent + self.not_violent + self.open
+
+
+class DecisionHistory:
+    """Safe for several threads. Every method raises QueueUnavailable if Redis does not answer."""
+
+    def __init__(self, settings: RedisSettings) -> None:
+        self._redis = connect(settings)
+        self._prefix = f"fq:{{{settings.queue}}}:"
+
+    def since(self, start: datetime, until: datetime | None = None) -> Iterator[DecisionEvent]:
+        """Events of a time, oldest first, read page by page; undone ones are among them."""
+        first: Any = str(_ms(start))
+        last: Any = "+" if until is None else str(_ms(until))
+        while True:
+            with mapped_errors():
+                found: Any = self._redis.xrange(self._prefix + "verdicts", first, last, PAGE)
+            entries = [entry.decode() for entry, _ in found]
+            yield from self._events(entries)
+            if len(entries) < PAGE:
+                return
+            first = f"({entries[-1]}"
+
+    def mine(self, reviewer: str, limit: int = 20) -> tuple[DecisionEvent, ...]:
+        """A person's own newest verdicts, newest first, undone ones marked."""
+        with mapped_errors():
+            # Each may have been undone, which is an entry too.
+            found: Any = self._redis.lrange(f"{self._prefix}mine:{reviewer}", 0, 2 * limit - 1)
+        events = self._events([entry.decode() for entry in found])
+        undone = {event.undoes for event in events}
+        own = (event for event in events if event.kind is not EventKind.UNDO)
+        return tuple(replace(event, is_undone=event.entry in undone) for event in own)[:limit]
+
+    def stream_record(self, stream_id: str, without: str | None = None) -> StreamHistory:
+        """How a stream's newest flags were decided, leaving out the flag `without`."""
+        with mapped_errors():
+            found: Any = self._redis.zrevrange(
+                f"{self._prefix}stream:{stream_id}", 0, STREAM_FLAGS - 1
+            )
+            pipe = self._redis.pipeline(transaction=False)
+            for flag_id in found:
+                if flag_id.decode() != without:
+                    pipe.hget(f"{self._prefix}f:{flag_id.decode()}", "verdict")
+            verdicts = [verdict.decode() if verdict else "" for verdict in pipe.execute()]
+        violent = verdicts.count(Verdict.VIOLENT)
+        not_violent = verdicts.count(Verdict.NOT_VIOLENT)
+        return StreamHistory(violent, not_violent, len(verdicts) - violent - not_violent)
+
+    def close(self) -> None:
+        self._redis.close()
+
+    def _events(self, entries: list[str]) -> list[DecisionEvent]:
+        """Log entries and the flags they are of, in two round trips; trimmed ones are left out."""
+        log = self._redis.pipeline(transaction=False)
+        for entry in entries:
+            log.xrange(self._prefix + "log", entry, entry)
+        with mapped_errors():
+            found = [reply[0] for reply in log.execute() if reply]
+            flags = self._redis.pipeline(transaction=False)
+            for _, fields in found:
+                flags.hmget(f"{self._prefix}f:{fields[b'flag'].decode()}", _FACTS)
+            facts = flags.execute()
+        return [
+            _event(entry.decode(), fields, of)
+            for (entry, fields), of in zip(found, facts, strict=True)
+        ]
+
+
+def standing(events: Iterable[DecisionEvent]) -> list[DecisionEvent]:
+    """The verdicts among events that were not taken back, in order."""
+    known = list(events)
+    undone = {event.undoes for event in known}
+    return [
+        event for event in known if event.kind is not EventKind.UNDO and event.entry not in undone
+    ]
+
+
+def _event(entry: str, fields: dict[bytes, bytes], facts: list[bytes | None]) -> DecisionEvent:
+    text = {name.decode(): value.decode() for name, value in fields.items()}
+    decision = text.get("decision")
+    return DecisionEvent(
+        entry=entry,
+        at=capture_time(int(entry.split("-")[0]) / 1000),
+        kind=EventKind(text["event"]),
+        flag_id=text["flag"],
+        reviewer=text["reviewer"],
+        decision=Decision.model_validate_json(decision) if decision else None,
+        result=Answer(text["result"]) if "result" in text else None,
+        policies=int(text.get("policies", 0)),
+        undoes=text.get("undoes"),
+        facts=_facts(facts),
+    )
+
+
+def _facts(values: list[bytes | None]) -> FlagFacts | None:
+    text = [value.decode() if value else "" for value in values]
+    stream, policy, severity, model, version, peak, looks, opened, probability, stratum = text
+    if not (stream and policy and opened):
+        return None
+    audit = AuditSample(probability=float(probability), stratum=stratum) if probability else None
+    return FlagFacts(
+        stream_id=stream,
+        policy=policy,
+        severity=Severity(severity),
+        model=model,
+        model_version=version,
+        peak=float(peak),
+        looks=int(looks),
+        opened_at=capture_time(float(opened) / 1000),
+        audit=audit,
+    )
+
+
+def _ms(moment: datetime) -> int:
+    return round(moment.timestamp() * 1000)
