@@ -21,6 +21,7 @@ from workers.console.estimates import (
     recall,
     wilson,
 )
+from workers.review.history import DecisionEvent, EventKind, FlagFacts, standing
 
 NOT_VIOLENT: Final = "not violent"
 PAIRS_SHOWN: Final = 12
@@ -78,6 +79,35 @@ class Judged:
                 break
             blind.append(judgement)
         return tuple(blind)
+
+
+def judged_from(events: Iterable[DecisionEvent]) -> list[Judged]:
+    """Flags with the verdicts on them that were not taken back, in the order of the first one."""
+    by_flag: dict[str, list[DecisionEvent]] = {}
+    for event in standing(events):
+        by_flag.setdefault(event.flag_id, []).append(event)
+    return [
+        _judged(facts, said)
+        for said in by_flag.values()
+        if (facts := said[-1].facts) is not None  # a flag that retention took says nothing
+    ]
+
+
+def _judged(facts: FlagFacts, events: Sequence[DecisionEvent]) -> Judged:
+    return Judged(
+        flag_id=events[-1].flag_id,
+        stream_id=facts.stream_id,
+        model_version=f"{facts.model} {facts.model_version}",
+        opened_at=facts.opened_at,
+        looks=facts.looks,
+        judgements=tuple(
+            Judgement(event.reviewer, event.decision.verdict, event.decision.policy)
+            for event in events
+            if event.decision is not None
+        ),
+        is_final=events[-1].kind is EventKind.DECISION,
+        probability=facts.audit.probability if facts.audit else None,
+    )
 
 
 def agreement(flags: Iterable[Judged]) -> Estimate:
