@@ -17,6 +17,7 @@ from fastapi import Request
 from workers.console.access import SESSION, bearer_token
 from workers.console.cookies import read_cookie
 from workers.console.parts import parts_of
+from workers.console.proxy import ProxyRefused, person_from_proxy
 from workers.errors import WorkerError
 
 SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS"})
@@ -28,7 +29,15 @@ FORM_TYPES: Final = ("application/x-www-form-urlencoded", "multipart/form-data")
 
 
 class RequestForged(WorkerError):
-    """A change was asked for from elsewhere, or by a page that is too old."""
+    """A change was asked for from elsewhere, or by a page that is too old.
+
+    Attributes:
+        is_own: Whether the browser says that a page of this console sent it.
+    """
+
+    def __init__(self, text: str, is_own: bool) -> None:
+        super().__init__(text)
+        self.is_own = is_own
 
 
 def csrf_token(request: Request) -> str:
@@ -57,7 +66,7 @@ async def guard(request: Request) -> None:
         audit = parts_of(request).audit
         path = request.url.path[:500]
         await run_sync(lambda: audit.append("anonymous", "forged", path, "denied", why=problem))
-        raise RequestForged(problem)
+        raise RequestForged(problem, is_own=_says_own(request))
 
 
 def origin_problem(request: Request) -> str | None:
@@ -66,9 +75,19 @@ def origin_problem(request: Request) -> str | None:
     if site not in (None, "same-origin", "none"):
         return f"the request came from another site ({site})"
     origin = request.headers.get("origin")
+    if origin == "null" and site == "same-origin":
+        # Browsers send this for forms of a page whose referrer policy is `no-referrer`.
+        return None
     if origin is not None and origin != own_origin(request):
         return "the request came from another origin"
     return None
+
+
+def _says_own(request: Request) -> bool:
+    own = request.headers.get("origin") == own_origin(request)
+    return (own or request.headers.get("sec-fetch-site") == "same-origin") and not (
+        origin_problem(request)
+    )
 
 
 def own_origin(request: Request) -> str:
@@ -97,6 +116,12 @@ async def _token_problem(request: Request) -> str | None:
 def _binding(request: Request) -> str | None:
     """What ties a token to one browser: the session, or the cookie from before it.
 
-    Behind a proxy that signs people in there is no session of ours; the cookie stands in.
+    Behind a proxy that signs people in there is no session of ours; whom it names stands in.
     """
+    parts = parts_of(request)
+    if parts.settings.sign_in == "proxy":
+        try:
+            return person_from_proxy(request, parts).session
+        except ProxyRefused:
+            return None
     return read_cookie(request, SESSION) or read_cookie(request, BEFORE)
