@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from typing import Annotated, Final
 
+from anyio.to_thread import run_sync
 from fastapi import APIRouter, Form, Request
 from starlette.responses import RedirectResponse, Response
 
-from workers.console.pages import render
+from workers.console.cookies import set_cookie
+from workers.console.pages import THEME, THEMES, render
 from workers.console.parts import ConsoleParts, Parts
 from workers.console.people import Person
-from workers.console.preferences import ACTIONS, THEMES, Preferences, ShortcutRejected
+from workers.console.preferences import ACTIONS, Preferences, ShortcutRejected
 from workers.console.workpage import Reviewer
 
 PAGE: Final = "/care"
+A_YEAR_S: Final = 365 * 86_400
 
 router = APIRouter()
 
@@ -34,8 +37,6 @@ def saw_suggestion(request: Request, person: Reviewer, parts: Parts) -> Response
 @router.post(PAGE + "/categories")
 async def set_categories(request: Request, person: Reviewer, parts: Parts) -> Response:
     """Opts out of policies: unticked ones are not given to this person."""
-    from anyio.to_thread import run_sync
-
     form = await request.form()
     wanted = {str(code) for code in form.getlist("policy")}
     return await run_sync(_store_categories, request, parts, person, wanted)
@@ -44,8 +45,6 @@ async def set_categories(request: Request, person: Reviewer, parts: Parts) -> Re
 @router.post(PAGE + "/keys")
 async def set_keys(request: Request, person: Reviewer, parts: Parts) -> Response:
     """Remaps keys, or switches shortcuts off."""
-    from anyio.to_thread import run_sync
-
     form = await request.form()
     keys = {action: str(form.get(f"key.{action}", "")) for action in ACTIONS}
     if form.get("defaults"):
@@ -57,12 +56,12 @@ async def set_keys(request: Request, person: Reviewer, parts: Parts) -> Response
 def set_theme(
     request: Request,
     person: Reviewer,
-    parts: Parts,
     theme: Annotated[str, Form(max_length=10)] = "auto",
 ) -> Response:
-    """Chooses light or dark, or what the system says."""
-    parts.preferences.set_theme(person.name, theme)
-    return RedirectResponse(PAGE, 303)
+    """Chooses light or dark for this browser, or what the system says."""
+    response = RedirectResponse(PAGE, 303)
+    set_cookie(request, response, THEME, theme if theme in THEMES else "auto", A_YEAR_S)
+    return response
 
 
 def _store_categories(
@@ -74,7 +73,6 @@ def _store_categories(
         text = "Keep at least one category, or there is nothing to give you."
         return _page(request, parts, person, problem=text, status_code=422)
     parts.preferences.set_without(person.name, without)
-    parts.audit.append(person.name, "care.categories", outcome="ok", count=len(without))
     return RedirectResponse(PAGE, 303)
 
 
@@ -100,7 +98,6 @@ def _page(
     status_code: int = 200,
 ) -> Response:
     stored = parts.preferences.of(person.name)
-    request.state.theme = stored.theme
     policies = [policy for policy in parts.policies.current().policies if policy.active]
     return render(
         request,

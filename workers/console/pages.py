@@ -19,6 +19,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from starlette.responses import Response
 from starlette.templating import Jinja2Templates
 
+from workers.console.cookies import read_cookie
 from workers.console.forms import csrf_token
 from workers.console.people import Person, Right
 
@@ -32,6 +33,9 @@ class Entry:
     rights: tuple[Right, ...] = ()
 
 
+THEME: Final = "theme"
+"""Cookie of the colours that somebody chose in this browser."""
+THEMES: Final = ("auto", "light", "dark")
 NAVIGATION: Final = (
     Entry("Work", "/work", (Right.REVIEW,)),
     Entry("Queue", "/queue", (Right.SEE_QUEUE,)),
@@ -60,7 +64,7 @@ def render(
         "nav": navigation(person),
         "path": request.url.path,
         "csrf": lambda: csrf_token(request),
-        "theme": getattr(request.state, "theme", "auto"),
+        "theme": theme if (theme := read_cookie(request, THEME)) in THEMES else "auto",
         "now": datetime.now(UTC),
     }
     return templates.TemplateResponse(

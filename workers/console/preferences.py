@@ -1,4 +1,4 @@
-"""What a person set for themselves: shortcut keys, colours, and categories they do not review."""
+"""What a person set for themselves: shortcut keys, and categories they do not review."""
 
 from __future__ import annotations
 
@@ -32,7 +32,6 @@ ACTIONS: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
     }
 )
 """Each action with its default key and what it does."""
-THEMES: Final = ("auto", "light", "dark")
 
 
 class ShortcutRejected(ValueError):
@@ -45,7 +44,6 @@ class Preferences:
 
     keys: Mapping[str, str] = field(default_factory=lambda: default_keys())
     keys_on: bool = True
-    theme: str = "auto"
     without: frozenset[str] = frozenset()
     """Policy codes whose flags this person is not given."""
 
@@ -89,20 +87,15 @@ class PreferenceBook:
             found: dict[bytes, bytes] = self._redis.hgetall(self._prefix + person)  # type: ignore[assignment]
         keys = json.loads(found[b"keys"]) if b"keys" in found else {}
         without = json.loads(found[b"without"]) if b"without" in found else []
-        theme = found.get(b"theme", b"auto").decode()
         return Preferences(
             keys=default_keys() | {name: key for name, key in keys.items() if name in ACTIONS},
             keys_on=found.get(b"keys_on", b"1") == b"1",
-            theme=theme if theme in THEMES else "auto",
             without=frozenset(without),
         )
 
     def set_keys(self, person: str, keys: Mapping[str, str], on: bool) -> None:
         """Stores checked keys, and whether shortcuts work at all; raises ShortcutRejected."""
         self._store(person, keys=json.dumps(checked_keys(keys)), keys_on="1" if on else "0")
-
-    def set_theme(self, person: str, theme: str) -> None:
-        self._store(person, theme=theme if theme in THEMES else "auto")
 
     def set_without(self, person: str, policies: Iterable[str]) -> None:
         """Opts out of policies; the caller checks that something is left to review."""

@@ -64,7 +64,6 @@ def held(
     """The page of a flag under a lease, with a note half written put back."""
     drafted_for, draft = parts.notepad.draft(person.name)
     preferences = parts.preferences.of(person.name)
-    request.state.theme = preferences.theme
     return render(
         request,
         "work.html",
@@ -93,7 +92,6 @@ def idle(
 ) -> Response:
     """The page of somebody who holds nothing; `kept` is a note that had no flag to go to."""
     preferences = parts.preferences.of(person.name)
-    request.state.theme = preferences.theme
     if not kept:
         kept = parts.notepad.draft(person.name)[1]
     return render(
@@ -154,6 +152,8 @@ def told(parts: ConsoleParts, person: Person, flag_id: str, answer: Answer) -> s
         holder = state.owner
     if state is not None and state.state is FlagState.DECIDED:
         decided = _decided_text(parts, person, flag_id)
+    if answer is Answer.STALE and state is not None and state.owner == person.name:
+        return "Your lease ended, but nobody took the flag yet: your verdict still counts."
     if answer is Answer.STALE and state is not None and state.state is FlagState.PARKED:
         return "This flag was set aside for a supervisor. Nothing was recorded."
     if answer is Answer.STALE and decided:

@@ -138,7 +138,7 @@ def sheet(
         line=score_line(flag),
         on_air=_on_air(parts.onair.last_heard(flag.stream_id)),
         facts=_facts(flag, record),
-        past=parts.history.stream_record(flag.stream_id),
+        past=parts.history.stream_record(flag.stream_id, without=flag.flag_id),
         violent=_violent(policies, flag.policy),
         not_violent=_not_violent(),
     )
