@@ -203,7 +203,7 @@ class Board:
 
     def records(self, flag_ids: Sequence[str]) -> tuple[FlagRecord, ...]:
         """Those of these flags that there are, in order, in one round trip."""
-        pipe = self._redis.pipeline(transaction=True)
+        pipe = self._redis.pipeline(transaction=False)  # MULTI is refused when memory is full
         for flag_id in flag_ids:
             pipe.hgetall(f"{self._prefix}f:{flag_id}")
             pipe.zscore(f"{self._prefix}leased", flag_id)

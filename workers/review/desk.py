@@ -71,7 +71,7 @@ class ReviewDesk:
 
     def lease_of(self, flag_id: str) -> LeaseState | None:
         """Who has a flag now; None if there is no such flag."""
-        pipe = self._redis.pipeline(transaction=True)
+        pipe = self._redis.pipeline(transaction=False)  # MULTI is refused when memory is full
         pipe.hmget(f"{self._prefix}f:{flag_id}", ["state", "owner", "epoch", "decided_by"])
         pipe.zscore(f"{self._prefix}leased", flag_id)
         with mapped_errors():

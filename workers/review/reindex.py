@@ -26,7 +26,7 @@ def bring_up_to_date(client: redis.Redis, prefix: str) -> int:
             return 0
         hashes = client.scan_iter(match=f"{_escaped(prefix)}f:*", count=1000)
         done = reindex(client, prefix, (key.decode().removeprefix(f"{prefix}f:") for key in hashes))
-        client.hset(f"{prefix}totals", "layout", LAYOUT)
+        run_all(client, "reindex", [prefix], [[LAYOUT]])
     return done
 
 
@@ -44,7 +44,7 @@ def reindex(client: redis.Redis, prefix: str, flag_ids: Iterable[str]) -> int:
     """Indexes these flags; how many of them there are."""
     done, rest = 0, iter(flag_ids)
     while page := list(islice(rest, PAGE)):
-        done += int(run_all(client, "reindex", [prefix], [page])[0])
+        done += int(run_all(client, "reindex", [prefix], [["", *page]])[0])
     return done
 
 

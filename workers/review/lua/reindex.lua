@@ -1,11 +1,14 @@
 -- Dates flags anew under the policies in force, and fills what is counted and found by from their
 -- hashes. Changes nothing that is right already.
 --
--- KEYS[1] prefix   ARGV[...] flag ids
+-- KEYS[1] prefix   ARGV[1] layout that is whole after this call, or ''   ARGV[2...] flag ids
 -- returns how many there were
 
 local prefix, count = KEYS[1], 0
-for _, id in ipairs(ARGV) do
+-- Removed first, as everywhere: it must work when memory is used up.
+redis.call('HDEL', prefix .. 'totals', ARGV[1] ~= '' and 'layout' or '-')
+for i = 2, #ARGV do
+  local id = ARGV[i]
   local flag = prefix .. 'f:' .. id
   local found = redis.call('HMGET', flag, 'json', 'state', 't0', 'viewers', 'peak', 'pool')
   if found[1] then
@@ -23,4 +26,5 @@ for _, id in ipairs(ARGV) do
     if found[2] == 'ready' then pool(prefix, flag, id) end
   end
 end
+if ARGV[1] ~= '' then redis.call('HSET', prefix .. 'totals', 'layout', ARGV[1]) end
 return count
