@@ -5,15 +5,12 @@ from __future__ import annotations
 from typing import Final
 
 from starlette.datastructures import Headers
+from starlette.exceptions import HTTPException
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 MAX_BODY: Final = 1 << 20
 """Bytes. The longest note that is answered politely, 100,000 characters, stays below it."""
-
-
-class BodyTooLong(Exception):
-    """More came than was announced or allowed."""
 
 
 class LimitedBody:
@@ -29,7 +26,7 @@ class LimitedBody:
             return
         announced = Headers(scope=scope).get("content-length", "0")
         if not announced.isdigit() or int(announced) > self._limit:
-            await self._refuse(scope, receive, send)
+            await PlainTextResponse(self._text, 413)(scope, receive, send)
             return
         got = 0
 
@@ -38,14 +35,11 @@ class LimitedBody:
             message = await receive()
             got += len(message.get("body", b""))
             if got > self._limit:
-                raise BodyTooLong
+                raise HTTPException(413, self._text)
             return message
 
-        try:
-            await self._app(scope, counted, send)
-        except BodyTooLong:
-            await self._refuse(scope, receive, send)
+        await self._app(scope, counted, send)
 
-    async def _refuse(self, scope: Scope, receive: Receive, send: Send) -> None:
-        text = f"A request may have {self._limit} bytes at most.\n"
-        await PlainTextResponse(text, 413)(scope, receive, send)
+    @property
+    def _text(self) -> str:
+        return f"A request may have {self._limit} bytes at most."

@@ -23,6 +23,7 @@ from workers.errors import (
     ConfigurationRejected,
     EvidenceUnavailable,
     QueueUnavailable,
+    Retryable,
 )
 
 logger = logging.getLogger(__name__)
@@ -30,8 +31,10 @@ RETRY_AFTER_S: Final = 5
 KEPT_CHARACTERS: Final = 200_000
 
 
-async def answer(request: Request, status: int, title: str, text: str) -> Response:
-    """A page or a problem document, by who asks."""
+async def answer(
+    request: Request, status: int, title: str, text: str, keep: bool = False
+) -> Response:
+    """A page or a problem document, by who asks; with `keep`, the page holds what was typed."""
     if is_api(request):
         return problem(status, title, text)
     from workers.console.pages import render
@@ -42,7 +45,7 @@ async def answer(request: Request, status: int, title: str, text: str) -> Respon
         status_code=status,
         heading=title,
         text=text,
-        kept=await _typed(request) if status in (503, 403, 429) else {},
+        kept=await _typed(request) if keep else {},
         again=request.url.path,
     )
     return response
@@ -83,11 +86,14 @@ async def _not_signed_in(request: Request, error: Exception) -> Response:
 
 
 async def _denied(request: Request, error: Exception) -> Response:
-    return await answer(request, 403, "Not allowed", str(error))
+    return await answer(request, 403, "Not allowed", str(error), keep=True)
 
 
 async def _forged(request: Request, error: Exception) -> Response:
-    return await answer(request, 403, "Not taken", f"Nothing was changed: {error}.")
+    assert isinstance(error, RequestForged)
+    # What another site sent is not offered for sending again.
+    text = f"Nothing was changed: {error}."
+    return await answer(request, 403, "Not taken", text, keep=error.is_own)
 
 
 async def _queue_away(request: Request, error: Exception) -> Response:
@@ -96,7 +102,7 @@ async def _queue_away(request: Request, error: Exception) -> Response:
         "The queue does not answer. Nothing is known of it now: it is not empty. "
         "What you typed is kept below; try again in a moment."
     )
-    response = await answer(request, 503, "The queue is unavailable", text)
+    response = await answer(request, 503, "The queue is unavailable", text, keep=True)
     response.headers["Retry-After"] = str(RETRY_AFTER_S)
     return response
 
@@ -104,7 +110,7 @@ async def _queue_away(request: Request, error: Exception) -> Response:
 async def _audit_away(request: Request, error: Exception) -> Response:
     logger.error("%s %s: %s", request.method, request.url.path, error)
     text = "The audit log takes no entry, so this was not done. Tell whoever runs the console."
-    return await answer(request, 503, "The audit log is unavailable", text)
+    return await answer(request, 503, "The audit log is unavailable", text, keep=True)
 
 
 async def _evidence_away(request: Request, error: Exception) -> Response:
@@ -112,8 +118,14 @@ async def _evidence_away(request: Request, error: Exception) -> Response:
     return await answer(request, 503, "The evidence is unavailable", str(error))
 
 
+async def _far_side_away(request: Request, error: Exception) -> Response:
+    logger.warning("%s %s: %s", request.method, request.url.path, error)
+    text = "A service that this needs does not answer. Try again in a moment."
+    return await answer(request, 503, "Unavailable", text, keep=True)
+
+
 async def _too_many(request: Request, error: Exception) -> Response:
-    response = await answer(request, 429, "Too often", f"{error}.")
+    response = await answer(request, 429, "Too often", f"{error}.", keep=True)
     response.headers["Retry-After"] = "60"
     return response
 
@@ -165,6 +177,7 @@ FAILURES: Final = {
     QueueUnavailable: _queue_away,
     AuditUnavailable: _audit_away,
     EvidenceUnavailable: _evidence_away,
+    Retryable: _far_side_away,
     ConfigurationRejected: _misconfigured,
     TooMany: _too_many,
     AddressRefused: _bad_address,

@@ -35,13 +35,12 @@ def by_link(
     request: Request, parts: Parts, token: Annotated[str, Form(max_length=2000)] = ""
 ) -> Response:
     """Uses a one-time link; the page before it did not, so no preview can."""
-    _needs_way(parts, "link")
-    parts.rates.count(Kind.SIGN_IN, _address(request))
+    needs_way(parts, "link")
+    parts.rates.count(Kind.SIGN_IN, address_of(request))
     try:
         link = parts.links.use(token)
     except LinkRefused as error:
-        parts.audit.append("anonymous", "sign-in", "link", "denied", why=str(error))
-        return _page(request, parts, status=403, problem=str(error))
+        return refused(request, parts, "link", str(error))
     entry = parts.people.find(link.name)
     roles, title = (entry.roles, entry.title) if entry else (link.roles, "")
     return start_session(request, parts, link.name, roles, title, "/")
@@ -56,8 +55,8 @@ def by_password(
     next: Annotated[str, Form(max_length=MAX_NEXT)] = "/",
 ) -> Response:
     """Checks a password; attempts are counted by address and by name."""
-    _needs_way(parts, "local")
-    parts.rates.count(Kind.SIGN_IN, _address(request))
+    needs_way(parts, "local")
+    parts.rates.count(Kind.SIGN_IN, address_of(request))
     parts.rates.count(Kind.SIGN_IN, f"name:{name[:100]}")
     person = parts.people.check(name, password)
     if person is None:
@@ -102,6 +101,12 @@ def start_session(
     return response
 
 
+def refused(request: Request, parts: ConsoleParts, way: str, why: str) -> Response:
+    """Says why a sign-in was refused, and logs it."""
+    parts.audit.append("anonymous", "sign-in", way, "denied", why=why)
+    return _page(request, parts, status=403, problem=why)
+
+
 def own_path(target: str) -> str:
     """A path of this console, or `/`: a sign-in must not lead to another site."""
     plain = target.isprintable() and "\\" not in target and len(target) <= MAX_NEXT
@@ -127,10 +132,10 @@ def _is_signed_in(request: Request) -> bool:
     return True
 
 
-def _needs_way(parts: ConsoleParts, way: str) -> None:
+def needs_way(parts: ConsoleParts, way: str) -> None:
     if parts.settings.sign_in != way:
         raise NotSignedIn(f"this console does not sign people in by {way}")
 
 
-def _address(request: Request) -> str:
+def address_of(request: Request) -> str:
     return request.client.host if request.client else "unknown"

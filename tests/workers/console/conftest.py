@@ -1,19 +1,34 @@
 """A console over a real Redis: its parts, its application, and browsers that are signed in."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Annotated, Any
 
 import pytest
-from fastapi import FastAPI
+from fastapi import APIRouter, Depends, FastAPI
 from fastapi.testclient import TestClient
 
 from tests.workers.console.browsers import Browser
+from workers.console.access import Signed, needs
 from workers.console.application import create_app
+from workers.console.audit import entries
 from workers.console.parts import ConsoleParts, made_parts
-from workers.console.people import Role
+from workers.console.people import Person, Right, Role
 from workers.settings import ConsoleSettings, EvidenceSettings
+
+probes = APIRouter()
+
+
+@probes.api_route("/probe", methods=["GET", "POST"])
+def who_asks(person: Signed) -> dict[str, Any]:
+    return {"name": person.name, "roles": sorted(person.roles), "session": person.session}
+
+
+for _right in Right:
+
+    @probes.api_route(f"/probe/{_right.name}", methods=["GET", "POST"])
+    def who_may(person: Annotated[Person, Depends(needs(_right))]) -> dict[str, Any]:
+        return {"name": person.name}
 
 
 @pytest.fixture
@@ -40,7 +55,17 @@ def parts(console_settings, redis_settings, evidence_settings) -> Iterator[Conso
 
 @pytest.fixture
 def app(parts: ConsoleParts) -> FastAPI:
-    return create_app(parts)
+    """The console, with routes that say who is there: below `/probe` and `/api/v1/probe`."""
+    made = create_app(parts)
+    made.include_router(probes)
+    made.include_router(probes, prefix="/api/v1")
+    return made
+
+
+@pytest.fixture
+def logged(parts: ConsoleParts) -> Callable[[str], list[dict[str, Any]]]:
+    """`logged("access")`: the audit log's entries of one action."""
+    return lambda action: [e for e in entries(parts.audit.path) if e["action"] == action]
 
 
 @pytest.fixture
