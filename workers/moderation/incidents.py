@@ -15,7 +15,6 @@ from pydantic import TypeAdapter
 from engines.decision import (
     Change,
     DecisionState,
-    Incident,
     IncidentRule,
     Look,
     Transition,
@@ -24,6 +23,7 @@ from engines.decision import (
 )
 from schemas.flags import Flag, Severity, flag_id_for
 from schemas.frames import StreamMetadata, capture_time
+from workers.moderation.score_trace import traced
 from workers.review.records import FlagStep, Step
 
 
@@ -130,34 +130,50 @@ def fold(
         The stream after this message and what changed for its flags, at most one step of a kind
         for each flag.
     """
-    transitions: list[Transition] = []
+    moves: list[_Move] = []
     decision = state.decision
     started_s = arrival.captured_at.timestamp()
     for number, (pts_s, score) in enumerate(looks):
         origin = f"{arrival.topic}/{arrival.partition}/{arrival.offset}/{number}"
         decision, changes = observe(decision, Look(started_s + pts_s, score), policy.rule, origin)
-        transitions += changes
+        moves += [_Move(change, _seen(change, decision)) for change in changes]
     if arrival.ends_stream:
         decision, changes = end(decision)
-        transitions += changes
-    flag, steps = _flag_steps(state.flag, transitions, arrival, policy)
+        moves += [_Move(change, ()) for change in changes]
+    flag, steps = _flag_steps(state.flag, moves, arrival, policy)
     sequences = state.sequences.with_message(arrival.session_id, arrival.sequence)
     kept = flag if decision.incident is not None else None
     return StreamState(decision, sequences, kept), steps
 
 
+@dataclass(frozen=True, slots=True)
+class _Move:
+    """A transition, and the looks that it adds to the incident's score trace."""
+
+    transition: Transition
+    looks: tuple[Look, ...]
+
+
+def _seen(transition: Transition, decision: DecisionState) -> tuple[Look, ...]:
+    """An opening shows the whole window that led to it, an extension its own look."""
+    if transition.change is Change.OPENED:
+        return decision.window
+    return decision.window[-1:] if transition.change is Change.EXTENDED else ()
+
+
 def _flag_steps(
-    flag: Flag | None, transitions: list[Transition], arrival: Arrival, policy: Policy
+    flag: Flag | None, moves: list[_Move], arrival: Arrival, policy: Policy
 ) -> tuple[Flag | None, tuple[FlagStep, ...]]:
     steps: list[FlagStep] = []
-    for transition in transitions:
+    for move in moves:
+        transition = move.transition
         if transition.change is Change.OPENED:
-            flag = _new_flag(transition.incident, arrival, policy)
+            flag = _new_flag(move, arrival, policy)
             steps.append(FlagStep(Step.OPEN, flag))
             continue
         assert flag is not None, "a stored state with an incident always holds its flag"
         closed = transition.change is Change.CLOSED
-        flag = _updated(flag, transition.incident, closed, arrival.metadata)
+        flag = _updated(flag, move, closed, arrival.metadata)
         if steps and steps[-1].flag.flag_id == flag.flag_id:
             steps[-1] = FlagStep(_merged(steps[-1].step, closed), flag)
         else:
@@ -172,7 +188,8 @@ def _merged(earlier: Step, closed: bool) -> Step:
     return Step.CLOSE if closed else Step.EXTEND
 
 
-def _new_flag(incident: Incident, arrival: Arrival, policy: Policy) -> Flag:
+def _new_flag(move: _Move, arrival: Arrival, policy: Policy) -> Flag:
+    incident = move.transition.incident
     opened_at = capture_time(incident.opened_s)
     return Flag(
         flag_id=flag_id_for(arrival.stream_id, policy.name, incident.key, opened_at),
@@ -190,13 +207,15 @@ def _new_flag(incident: Incident, arrival: Arrival, policy: Policy) -> Flag:
         model=policy.model,
         model_version=policy.model_version,
         metadata=arrival.metadata,
+        scores=traced((), move.looks),
         topic=arrival.topic,
         partition=arrival.partition,
         offset=arrival.offset,
     )
 
 
-def _updated(flag: Flag, incident: Incident, closed: bool, metadata: StreamMetadata) -> Flag:
+def _updated(flag: Flag, move: _Move, closed: bool, metadata: StreamMetadata) -> Flag:
+    incident = move.transition.incident
     return flag.model_copy(
         update={
             "last_at": capture_time(incident.last_s),
@@ -205,6 +224,7 @@ def _updated(flag: Flag, incident: Incident, closed: bool, metadata: StreamMetad
             "peak": incident.peak,
             "closed": closed,
             "metadata": metadata,
+            "scores": traced(flag.scores, move.looks),
         }
     )
 

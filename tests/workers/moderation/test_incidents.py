@@ -1,9 +1,10 @@
 """A message's looks become the stream's next state and the steps for its flags."""
 
+import json
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engines.decision import IncidentRule
@@ -115,3 +116,38 @@ def test_a_state_that_is_stored_and_read_again_changes_no_decision(messages, cut
             handed = state_from_bytes(bytes_from_state(handed))
         handed, same = fold(handed, arrival(offset), looks(*scores), POLICY)
         assert steps == same
+
+
+def test_a_flag_shows_the_scores_of_the_window_that_opened_it_and_of_what_follows():
+    state, (opened,) = fold(StreamState(), arrival(1), looks(0.5, 0.9, 0.9), POLICY)
+    assert state.flag is None or opened.flag.scores == state.flag.scores
+    assert [point.score for point in opened.flag.scores] == [0.5, 0.9, 0.9]
+    assert opened.flag.scores[0].at == START + timedelta(seconds=1)
+    _, (extended,) = fold(state, arrival(2), looks(0.95, 0.7), POLICY)
+    assert [point.score for point in extended.flag.scores] == [0.5, 0.9, 0.9, 0.95, 0.7]
+
+
+def test_scores_are_those_of_the_incident_alone():
+    state, _ = fold(StreamState(), arrival(1), looks(0.9, 0.9, 0.9), POLICY)
+    _, (closed,) = fold(state, arrival(2), looks(0.1, 0.1, 0.1), POLICY)
+    assert closed.flag.closed
+    assert [point.score for point in closed.flag.scores] == [0.9, 0.9, 0.9, 0.1]
+
+
+@settings(deadline=None)
+@given(st.lists(st.floats(0.5, 1), min_size=10, max_size=200), st.integers(1, 9))
+def test_how_looks_are_cut_into_messages_does_not_change_the_scores(scores, cut):
+    timed = looks(*scores)
+    whole, _ = fold(StreamState(), arrival(1), timed, POLICY)
+    first, _ = fold(StreamState(), arrival(1), timed[:cut], POLICY)
+    second, _ = fold(first, arrival(2, captured_at=arrival(1).captured_at), timed[cut:], POLICY)
+    traces = [state.flag.scores if state.flag else () for state in (whole, second)]
+    assert traces[0] == traces[1]
+
+
+def test_a_state_that_was_stored_before_flags_had_scores_goes_on():
+    state, _ = fold(StreamState(), arrival(1), looks(0.9, 0.9, 0.9), POLICY)
+    stored = json.loads(bytes_from_state(state))
+    del stored["flag"]["scores"], stored["flag"]["audit"]
+    _, (step,) = fold(state_from_bytes(json.dumps(stored).encode()), arrival(2), looks(0.9), POLICY)
+    assert [point.score for point in step.flag.scores] == [0.9]
