@@ -109,7 +109,8 @@ class ExposureBook:
         """Nothing is shown clear any more: adds what was seen to the shift's seconds."""
         key, now_ms = self._prefix + person, self._now_ms()
         with mapped_errors():
-            since, until, policy = self._redis.hmget(key, [_SINCE, _SHOWS, _POLICY])  # type: ignore[misc]
+            found: list[bytes | None] = self._redis.hmget(key, [_SINCE, _SHOWS, _POLICY])  # type: ignore[assignment]
+            since, until, policy = found
             if since is None or until is None or policy is None:
                 return
             # Whoever removes the mark adds the seconds: a double click counts once.
@@ -122,7 +123,7 @@ class ExposureBook:
         """The suggestion was seen; the next comes after as many reveals again."""
         key = self._prefix + person
         with mapped_errors():
-            reveals = int(self._redis.hget(key, _TOTAL) or 0)  # type: ignore[arg-type]
+            reveals = int(self._redis.hget(key, _TOTAL) or 0)
             if reveals:
                 self._redis.hset(key, _PROMPTED, reveals)
 
@@ -160,6 +161,6 @@ class ExposureBook:
     def _now_ms(self) -> int:
         """The server's clock: consoles' clocks may differ."""
         with mapped_errors():
-            seconds, micros = self._redis.time()  # type: ignore[misc]
+            seconds, micros = self._redis.time()
         moment: Any = seconds * 1000 + micros // 1000
         return int(moment)

@@ -106,4 +106,7 @@ class PreferenceBook:
 
     def _store(self, person: str, **fields: str) -> None:
         with mapped_errors():
-            self._redis.hset(self._prefix + person, mapping=fields)
+            pipe = self._redis.pipeline(transaction=False)
+            for name, text in fields.items():
+                pipe.hset(self._prefix + person, name, text)
+            pipe.execute()

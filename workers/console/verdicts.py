@@ -103,14 +103,16 @@ def decision_from(
 
 
 def verdict_text(verdict: Verdict | str, detail: str = "") -> str:
-    """A verdict in words: `violent (V1)`, `not violent (game)`, `unsure`."""
+    """A verdict in words: `violent, weapon or threat`, `not violent, game`, `unsure`."""
     words = str(verdict).replace("_", " ")
-    return f"{words} ({detail})" if detail else words
+    return f"{words}, {detail}" if detail else words
 
 
-def recorded_text(answer: Answer, decision: Decision) -> str:
+def recorded_text(answer: Answer, decision: Decision, policies: PolicySet) -> str:
     """What to say of a verdict that was taken."""
-    said = verdict_text(decision.verdict, decision.policy or decision.reason or "")
+    policy = policies.policy(decision.policy or "")
+    because = policy.title if policy else REASONS.get(decision.reason or Reason.OTHER, "")
+    said = verdict_text(decision.verdict, because.lower())
     match answer:
         case Answer.ESCALATED if decision.verdict is Verdict.UNSURE:
             return "Passed on: a senior decides."

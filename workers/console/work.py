@@ -53,7 +53,11 @@ def work(
 @router.post(PAGE + "/next")
 def next_flag(request: Request, person: Reviewer, parts: Parts) -> Response:
     """Claims the flag that is due first."""
-    if claim(parts, person) is None and parts.notepad.said(person.name) is None:
+    lease = claim(parts, person)
+    said = parts.notepad.said(person.name)
+    if said is not None and not said.undo:
+        parts.notepad.forget(person.name)
+    if lease is None and not (said and said.undo):
         parts.notepad.say(person.name, "Nothing waits for you right now.", "info")
     return to_work()
 
@@ -92,6 +96,7 @@ def decide(
     then: Annotated[str, Form()] = "next",
 ) -> Response:
     """Records a verdict and gives the next flag."""
+    policies = parts.policies.current()
     try:
         decision = decision_from(
             choice,
@@ -100,7 +105,7 @@ def decide(
             flag_id=flag_id,
             epoch=epoch,
             request=request_id(parts.secret, person, flag_id, epoch, request_token),
-            policies=parts.policies.current(),
+            policies=policies,
         )
     except FormRefused as error:
         return refused(request, parts, person, flag_id, note, str(error))
@@ -110,14 +115,16 @@ def decide(
     )
     if not answer.is_taken:
         return lost(request, parts, person, flag_id, note, answer)
-    _after_verdict(parts, person, decision, answer)
+    _after_verdict(parts, person, decision, recorded_text(answer, decision, policies), answer)
     if then != "stop" and not parts.exposure.of(person.name).suggests_break:
         claim(parts, person, quietly=True)
     return to_work()
 
 
-def _after_verdict(parts: ConsoleParts, person: Person, decision: Decision, answer: Answer) -> None:
+def _after_verdict(
+    parts: ConsoleParts, person: Person, decision: Decision, said: str, answer: Answer
+) -> None:
     parts.exposure.settle(person.name)
     parts.notepad.keep_draft(person.name, decision.flag_id, "")
     undo_of = "" if answer is Answer.REPLAY else decision.flag_id
-    parts.notepad.say(person.name, recorded_text(answer, decision), undo=undo_of)
+    parts.notepad.say(person.name, said, undo=undo_of)
