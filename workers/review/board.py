@@ -38,6 +38,7 @@ class BoardCounts:
         at: The moment.
         ready: Flags that wait for any reviewer.
         leased: Flags that somebody looks at.
+        lapsed: Flags whose lease ran out; the next claim puts them back where they wait.
         parked: Flags set aside for a supervisor.
         escalated: Flags that wait for a senior.
         handed: Flags that wait for one person.
@@ -50,6 +51,7 @@ class BoardCounts:
     at: datetime
     ready: int
     leased: int
+    lapsed: int
     parked: int
     escalated: int
     handed: int
@@ -139,12 +141,14 @@ class Board:
         edges = [round(edge / timedelta(milliseconds=1)) for edge in AGE_EDGES]
         call = [len(SEVERITIES), *SEVERITIES, *edges]
         now, *numbers = run_all(self._redis, "counts", [self._prefix], [call])[0]
-        ready, leased, parked, escalated, handed, decided, overdue, oldest, *ages = numbers
+        ready, leased, lapsed, *numbers = numbers
+        parked, escalated, handed, decided, overdue, oldest, *ages = numbers
         width = len(edges) + 1
         return BoardCounts(
             at=capture_time(int(now) / 1000),
             ready=ready,
             leased=leased,
+            lapsed=lapsed,
             parked=parked,
             escalated=escalated,
             handed=handed,
@@ -158,8 +162,14 @@ class Board:
         )
 
     def working(self, limit: int = 200) -> tuple[Working, ...]:
-        """Who holds what, the lease that ends first coming first."""
-        held = self._members("leased", 0, limit)
+        """Who holds what now, the lease that ends first coming first."""
+        with mapped_errors():
+            seconds, micros = self._redis.time()
+            now_ms = seconds * 1000 + micros // 1000
+            leased: Any = self._redis.zrangebyscore(
+                f"{self._prefix}leased", f"({now_ms}", "+inf", 0, limit, withscores=True
+            )
+        held = [(flag_id.decode(), ends_ms) for flag_id, ends_ms in leased]
         found = self._fields([flag_id for flag_id, _ in held], "owner", "stream", "t_claim_last")
         return tuple(
             Working(owner.decode(), flag_id, stream.decode(), _at(since), capture_time(ends / 1000))

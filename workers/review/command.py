@@ -18,10 +18,11 @@ from schemas.decisions import Decision, Reason, Verdict
 from workers.errors import ConfigurationRejected
 from workers.lifecycle import EXIT_FAILED
 from workers.review.board import Board
-from workers.review.desk import Answer, Pool, ReviewDesk
+from workers.review.desk import Answer, FlagState, Pool, ReviewDesk
 from workers.review.recover import recover as recover_flags
 from workers.settings import RedisSettings, read_settings
 
+HIDDEN = ("verdict", "by1", "before", "last_", "t_last", "req:")
 SENIOR = (Pool.ESCALATED, Pool.READY)
 as_json = click.option("--json", "wants_json", is_flag=True, help="One JSON object on stdout.")
 reviewer_option = click.option("--reviewer", required=True, help="Who acts.")
@@ -54,6 +55,7 @@ def stats(wants_json: bool) -> None:
     table.add_row("overdue", str(found.overdue), style="red" if found.overdue else "")
     table.add_row("most urgent due", f"{found.oldest_due:%H:%M:%S}" if found.oldest_due else "-")
     table.add_row("held by reviewers", str(found.leased))
+    table.add_row("leases that ran out", str(found.lapsed))
     table.add_row("escalated", str(found.escalated))
     table.add_row("handed to a person", str(found.handed))
     table.add_row("parked", str(found.parked), style="yellow" if found.parked else "")
@@ -84,11 +86,16 @@ def list_flags(pool: str, limit: int, wants_json: bool) -> None:
 @queue.command(epilog="Example: flagpost queue show 01M85V1J8ATPSJ0APNAMXD67M5")
 @click.argument("flag_id")
 def show(flag_id: str) -> None:
-    """Show everything the queue knows of one flag, as JSON."""
+    """Show what the queue knows of one flag, as JSON.
+
+    A verdict shows once the flag is decided: a second reviewer must not know the first one's.
+    """
     fields = ReviewDesk(_settings()).flag(flag_id)
     if fields is None:
         raise ConfigurationRejected(f"flag {flag_id}: not in queue {_settings().queue}")
     facts = json.loads(fields.pop("json", "{}"))
+    if fields.get("state") != FlagState.DECIDED:
+        fields = {name: text for name, text in fields.items() if not name.startswith(HIDDEN)}
     click.echo(json.dumps({"flag": facts, "review": fields}, indent=2))
 
 

@@ -213,4 +213,5 @@ def _facts(values: list[bytes | None]) -> FlagFacts | None:
 
 
 def _ms(moment: datetime) -> int:
-    return round(moment.timestamp() * 1000)
+    """As an entry's id; none is older than 1970."""
+    return max(0, round(moment.timestamp() * 1000))

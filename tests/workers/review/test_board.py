@@ -7,6 +7,7 @@ import redis
 
 from schemas.decisions import Verdict
 from schemas.flags import Severity
+from tests.servers import wait_until
 from tests.workers.review.flags import START, decision, flag, update
 from workers.review.answers import FlagState
 from workers.review.board import Board
@@ -93,6 +94,14 @@ def test_who_works_on_what_is_seen(board, desk, put):
     assert (working.reviewer, working.flag_id) == ("ana", lease.flag.flag_id)
     assert working.stream_id == "s1"
     assert working.ends_at == lease.ends_at
+
+
+def test_a_lease_that_ran_out_is_nobodys_work(board, desk, put):
+    put(flag(1))
+    desk.claim("ana", lease=timedelta(milliseconds=20))
+    wait_until(lambda: board.counts().lapsed == 1)
+    assert board.working() == ()
+    assert board.counts().leased == 0
 
 
 def test_parked_flags_say_why(board, desk, put):

@@ -83,7 +83,7 @@ def closing():
 
 def left_over(board: Board) -> int:
     counts = board.counts()
-    return counts.ready + counts.escalated + counts.handed + counts.leased
+    return counts.ready + counts.escalated + counts.handed + counts.leased + counts.lapsed
 
 
 def test_nothing_is_lost_and_nothing_decided_twice(redis_settings, closing):

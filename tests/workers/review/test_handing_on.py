@@ -3,6 +3,7 @@
 from datetime import UTC, datetime, timedelta
 
 import pytest
+import redis
 
 from schemas.decisions import Verdict
 from schemas.flags import Severity
@@ -10,6 +11,7 @@ from tests.servers import wait_until
 from tests.workers.review.flags import decision, flag, update
 from workers.review.desk import (
     CANDIDATES,
+    LEASE_CAP,
     PARK_AFTER_SKIPS,
     Answer,
     FlagState,
@@ -302,3 +304,20 @@ def test_who_skipped_a_whole_page_still_gets_the_next_flag(desk, put):
         held = desk.claim("ana")
         desk.skip(held.flag.flag_id, "ana", held.epoch)
     assert desk.claim("ana") is not None
+
+
+def test_a_server_clock_that_was_set_back_holds_no_flag_for_hours(desk, put, redis_settings):
+    put(flag(1))
+    held = desk.claim("ana")
+    tomorrow_ms = (datetime.now(UTC) + timedelta(days=1)).timestamp() * 1000
+    with redis.Redis.from_url(redis_settings.url.get_secret_value()) as client:
+        key = f"fq:{{{redis_settings.queue}}}:leased"
+        client.zadd(key, {held.flag.flag_id: tomorrow_ms})
+    assert desk.claim("ben").flag == held.flag
+
+
+def test_no_lease_is_longer_than_the_longest(desk, put):
+    put(flag(1))
+    held = desk.claim("ana", lease=timedelta(days=1))
+    assert held.ends_at - datetime.now(UTC) <= LEASE_CAP
+    assert desk.claim("ben") is None

@@ -100,6 +100,8 @@ def test_only_the_asked_time_is_read(desk, put, history):
     decided(desk, "ana")
     soon = datetime.now(UTC) + timedelta(minutes=5)
     assert list(history.since(soon)) == []
+    before_all = datetime(1901, 1, 1, tzinfo=UTC)
+    assert list(history.since(before_all, until=before_all)) == []
     assert list(history.since(LONG_AGO, until=LONG_AGO + timedelta(days=1))) == []
 
 

@@ -6,7 +6,8 @@
 -- ARGV[6] number of pools, then these in the order they are tried, then policies not wanted
 -- returns {flag id, epoch, lease end ms, flag JSON} or false when nothing waits
 
-local prefix, reviewer, length = KEYS[1], ARGV[1], tonumber(ARGV[2])
+local prefix, reviewer = KEYS[1], ARGV[1]
+local length = math.min(tonumber(ARGV[2]), tonumber(ARGV[5]))
 local page = tonumber(ARGV[4])
 local PAGES = 20
 local now = now_ms()

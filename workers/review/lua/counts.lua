@@ -2,12 +2,15 @@
 --
 -- KEYS[1] prefix   ARGV[1] number of severities, then these, then the edges of the age buckets
 -- in ms, growing
--- returns {now ms, ready, leased, parked, escalated, handed, decided, overdue, oldest due ms or '',
+-- returns {now ms, ready, leased, lapsed (leases that ran out, not yet given back), parked,
+--          escalated, handed, decided, overdue, oldest due ms or '',
 --          then for each severity the count of each bucket, one more than there are edges}
 
 local prefix, now = KEYS[1], now_ms()
-local reply = {now}
-for _, name in ipairs({'ready', 'leased', 'parked', 'escalated', 'handed'}) do
+local held = redis.call('ZCOUNT', prefix .. 'leased', '(' .. now, '+inf')
+local reply = {now, redis.call('ZCARD', prefix .. 'ready'), held,
+  redis.call('ZCARD', prefix .. 'leased') - held}
+for _, name in ipairs({'parked', 'escalated', 'handed'}) do
   reply[#reply + 1] = redis.call('ZCARD', prefix .. name)
 end
 reply[#reply + 1] = tonumber(redis.call('HGET', prefix .. 'totals', 'decided') or 0)
