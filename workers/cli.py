@@ -20,7 +20,7 @@ COMMANDS: Final = {
     ),
     "demo": (
         "workers.demo.command:demo",
-        "Run everything here: brokers, streams, worker, live score.",
+        "Run everything here: brokers, streams, worker, console, live score.",
     ),
     "doctor": (
         "workers.operations.doctor:doctor",

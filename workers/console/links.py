@@ -1,15 +1,18 @@
-"""One-time sign-in links: signed, short-lived, good for one use and until the person is revoked."""
+"""One-time sign-in links: signed, short, good for one use and until the person is revoked.
+
+The address holds a signed number; whom it signs in is kept in Redis, which also ends it in time.
+"""
 
 from __future__ import annotations
 
+import json
 import secrets
-import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Final
 
-from itsdangerous import BadData, URLSafeTimedSerializer
+from itsdangerous import BadSignature, Signer
 
 from workers.console.people import Role, checked_name, known_roles
 from workers.errors import WorkerError
@@ -17,6 +20,8 @@ from workers.review.scripts import connect, mapped_errors
 from workers.settings import RedisSettings
 
 LONGEST: Final = timedelta(days=1)
+NUMBER_BYTES: Final = 12
+PATH: Final = "/in/"
 
 
 class LinkRefused(WorkerError):
@@ -29,72 +34,64 @@ class Link:
 
     name: str
     roles: frozenset[Role]
-    number: str
 
 
 class OneTimeLinks:
     """Makes and uses links. Every process with the same secret and Redis knows the same ones."""
 
     def __init__(self, secret: bytes, redis: RedisSettings) -> None:
-        self._serializer = URLSafeTimedSerializer(secret, salt=b"sign-in link")
+        self._signer = Signer(secret, salt=b"sign-in link")
         self._redis = connect(redis)
         self._prefix = f"fq:{{{redis.queue}}}:console:"
 
     def make(self, name: str, roles: Iterable[Role], lifetime: timedelta) -> str:
-        """A token that signs `name` in once.
+        """A token that signs `name` in once; its address is the console's with PATH before it.
 
         Raises:
             ConfigurationRejected: The name is unfit.
             QueueUnavailable: Redis does not answer.
         """
-        number = secrets.token_urlsafe(12)
-        lifetime_s = min(lifetime, LONGEST).total_seconds()
-        issue = self._issue(checked_name(name))
-        return str(self._serializer.dumps([number, name, sorted(roles), lifetime_s, issue]))
-
-    def read(self, token: str) -> Link:
-        """Whom a link would sign in, without using it.
-
-        Raises:
-            LinkRefused: It was not made here, its time is over, or the person was revoked.
-        """
-        try:
-            kept, made_at = self._serializer.loads(token, return_timestamp=True)
-            number, name, roles, lifetime_s, issue = kept
-        except (BadData, ValueError, TypeError) as error:
-            raise LinkRefused("This link was not made here, or was cut short.") from error
-        if time.time() - made_at.timestamp() > lifetime_s:
-            raise LinkRefused("This link's time is over. Ask for a new one.")
-        if issue != self._issue(name):
-            raise LinkRefused("This link was withdrawn. Ask for a new one.")
+        number = secrets.token_urlsafe(NUMBER_BYTES)
+        kept = {"name": checked_name(name), "roles": sorted(roles), "issue": self._issue(name)}
+        ends_in_ms = max(1, round(min(lifetime, LONGEST) / timedelta(milliseconds=1)))
         with mapped_errors():
-            used: Any = self._redis.exists(self._used(number))
-        if used:
-            raise LinkRefused("This link was used before; each works once. Ask for a new one.")
-        return Link(name, known_roles(roles), number)
+            self._redis.set(self._link(number), json.dumps(kept), px=ends_in_ms)
+        return self._signer.sign(number).decode()
 
     def use(self, token: str) -> Link:
         """Signs in once; the second of two uses at the same moment is refused.
 
         Raises:
-            LinkRefused: As `read`.
+            LinkRefused: It was not made here, was used, its time is over, or its person revoked.
+            QueueUnavailable: Redis does not answer; the link is good as before.
         """
-        link = self.read(token)
+        number = self._number(token)
         with mapped_errors():
-            first = self._redis.set(self._used(link.number), 1, ex=LONGEST, nx=True)
-        if not first:
-            raise LinkRefused("This link was used before; each works once. Ask for a new one.")
-        return link
+            pipe = self._redis.pipeline()
+            pipe.getdel(self._link(number))
+            pipe.get(self._used(number))
+            pipe.set(self._used(number), 1, ex=LONGEST)
+            text, used, _ = pipe.execute()
+        if text is None:
+            raise LinkRefused(_gone(bool(used)))
+        kept = json.loads(text)
+        if kept["issue"] != self._issue(kept["name"]):
+            raise LinkRefused("This link was withdrawn. Ask for a new one.")
+        return Link(kept["name"], known_roles(kept["roles"]))
 
-    def is_used(self, token: str) -> bool:
-        try:
-            self.read(token)
-        except LinkRefused:
-            return True
-        return False
+    def is_open(self, token: str) -> bool:
+        """Whether a link still waits to be used; looking uses nothing up."""
+        with mapped_errors():
+            return bool(self._redis.exists(self._link(self._number(token))))
 
     def close(self) -> None:
         self._redis.close()
+
+    def _number(self, token: str) -> str:
+        try:
+            return self._signer.unsign(token).decode()
+        except BadSignature as error:
+            raise LinkRefused("This link was not made here, or was cut short.") from error
 
     def _issue(self, name: str) -> int:
         """How often the person was revoked; a link of an earlier count is spoilt."""
@@ -102,5 +99,14 @@ class OneTimeLinks:
             found: Any = self._redis.get(f"{self._prefix}links-of:{name}")
         return int(found or 0)
 
+    def _link(self, number: str) -> str:
+        return f"{self._prefix}link:{number}"
+
     def _used(self, number: str) -> str:
         return f"{self._prefix}link-used:{number}"
+
+
+def _gone(used: bool) -> str:
+    if used:
+        return "This link was used before; each works once. Ask for a new one."
+    return "This link's time is over. Ask for a new one."

@@ -7,6 +7,7 @@ from enum import StrEnum
 from limits import RateLimitItemPerMinute
 from limits.storage import RedisStorage
 from limits.strategies import FixedWindowRateLimiter
+from redis import ConnectionPool
 
 from workers.errors import WorkerError
 from workers.review.scripts import mapped_errors
@@ -29,13 +30,12 @@ class Rates:
 
     def __init__(self, redis: RedisSettings, settings: ConsoleSettings) -> None:
         timeout_s = redis.timeout.total_seconds()
-        self._storage = RedisStorage(
-            redis.url.get_secret_value(),
-            key_prefix=f"fq:{{{redis.queue}}}:console:rate",
-            socket_timeout=timeout_s,
-            socket_connect_timeout=timeout_s,
+        url = redis.url.get_secret_value()
+        self._pool = ConnectionPool.from_url(
+            url, socket_timeout=timeout_s, socket_connect_timeout=timeout_s
         )
-        self._limiter = FixedWindowRateLimiter(self._storage)
+        prefix = f"fq:{{{redis.queue}}}:console:rate"
+        self._limiter = FixedWindowRateLimiter(RedisStorage(url, self._pool, key_prefix=prefix))
         self._items = {
             Kind.CLAIM: RateLimitItemPerMinute(settings.claims_per_minute),
             Kind.SIGN_IN: RateLimitItemPerMinute(settings.sign_ins_per_minute),
@@ -55,4 +55,4 @@ class Rates:
             raise TooMany(f"{kind.value}: more than {item.amount} a minute; wait a minute")
 
     def close(self) -> None:
-        self._storage.get_connection().close()
+        self._pool.disconnect()

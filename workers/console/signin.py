@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from typing import Annotated
+from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Form, Request
 from starlette.responses import RedirectResponse, Response
@@ -11,7 +11,7 @@ from starlette.responses import RedirectResponse, Response
 from workers.console.access import SESSION, NotSignedIn, signed_in
 from workers.console.cookies import drop_cookie, read_cookie, set_cookie
 from workers.console.forms import BEFORE
-from workers.console.links import LinkRefused
+from workers.console.links import PATH, LinkRefused
 from workers.console.pages import render
 from workers.console.parts import ConsoleParts, Parts
 from workers.console.people import Role
@@ -19,20 +19,27 @@ from workers.console.proxy import ProxyRefused
 from workers.console.rates import Kind
 
 router = APIRouter()
-MAX_NEXT = 500
+MAX_NEXT: Final = 500
+MAX_TOKEN: Final = 200
 
 
 @router.get("/signin")
-def sign_in_page(request: Request, parts: Parts, next: str = "/", token: str = "") -> Response:
-    """The form of the way that the settings name; opening it uses nothing up."""
-    if not token and _is_signed_in(request):
+def sign_in_page(request: Request, parts: Parts, next: str = "/") -> Response:
+    """The form of the way that the settings name."""
+    if _is_signed_in(request):
         return RedirectResponse(own_path(next), 303)
-    return _page(request, parts, next=own_path(next), token=token)
+    return _page(request, parts, next=own_path(next))
+
+
+@router.get(PATH + "{token}")
+def link_page(request: Request, parts: Parts, token: str) -> Response:
+    """What a one-time link opens: a button. Opening it uses nothing up, so no preview can."""
+    return _page(request, parts, token=token[:MAX_TOKEN])
 
 
 @router.post("/signin/link")
 def by_link(
-    request: Request, parts: Parts, token: Annotated[str, Form(max_length=2000)] = ""
+    request: Request, parts: Parts, token: Annotated[str, Form(max_length=MAX_TOKEN)] = ""
 ) -> Response:
     """Uses a one-time link; the page before it did not, so no preview can."""
     needs_way(parts, "link")
@@ -116,7 +123,7 @@ def own_path(target: str) -> str:
 def _page(request: Request, parts: ConsoleParts, status: int = 200, **context: str) -> Response:
     before = read_cookie(request, BEFORE) or secrets.token_urlsafe(16)
     request.state.before = before
-    shown = {"problem": "", "next": "/", "token": "", "who": ""} | context
+    shown: dict[str, Any] = {"problem": "", "next": "/", "token": "", "who": ""} | context
     response = render(
         request, "signin.html", status_code=status, way=parts.settings.sign_in, **shown
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
@@ -11,6 +12,7 @@ import click
 from rich.console import Console
 from rich.table import Table
 
+from workers.console.links import PATH
 from workers.console.parts import ConsoleParts, made_parts
 from workers.console.people import Role, known_roles
 from workers.settings import ConsoleSettings, EvidenceSettings, RedisSettings, read_settings
@@ -47,7 +49,7 @@ def link(
         token = parts.links.make(name, wanted, lifetime)
         parts.audit.append("command", "link.make", name, roles=",".join(sorted(wanted)))
     base = address or settings.public_url or f"http://{settings.host}:{settings.port}"
-    found = f"{base.rstrip('/')}/signin?token={token}"
+    found = f"{base.rstrip('/')}{PATH}{token}"
     click.echo(json.dumps({"link": found, "name": name}) if wants_json else found)
 
 
@@ -68,7 +70,7 @@ def add(
     """Add somebody; asks for a password."""
     password: str | None = None
     if password_stdin:
-        password = click.get_text_stream("stdin").readline().rstrip("\r\n")
+        password = sys.stdin.readline().rstrip("\r\n")
     elif not no_password:
         password = click.prompt("Password", hide_input=True, confirmation_prompt=True)
     with _parts() as parts:

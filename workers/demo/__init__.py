@@ -1,1 +1,1 @@
-"""The demo: brokers, simulated streams, one worker and a live view in one command."""
+"""The demo: brokers, streams, one worker, the review console and a live view in one command."""

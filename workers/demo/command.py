@@ -54,7 +54,7 @@ def demo(
     pool: Path | None,
     wants_json: bool,
 ) -> None:
-    """Run everything here: brokers, live streams, one worker, and the running score.
+    """Run everything here: brokers, live streams, one worker, the console, and the score.
 
     Nothing outlives it; its data is temporary, except for the rendered play.
     """
@@ -64,7 +64,9 @@ def demo(
     stopping = threading.Event()
     stop_on_signals(stopping)
     console = Console(stderr=True)
-    console.print("Starting Kafka, Redis, the streams and one worker; the first flag takes a while")
+    console.print(
+        "Starting Kafka, Redis, streams, a worker and the console; the first flag takes a while"
+    )
     if console.is_terminal:
         with Live(console=console, auto_refresh=False) as live:
             summary = run_demo(settings, lambda m: live.update(drawn(m), refresh=True), stopping)
@@ -77,13 +79,16 @@ def demo(
 
 
 class _PlainLines:
-    """Progress where there is no terminal: a line every ten seconds."""
+    """Progress where there is no terminal: a line every ten seconds, and the way to the console."""
 
     def __init__(self, console: Console) -> None:
         self._console = console
         self._next_s = 0.0
+        self._invited = ""
+        self._had_flags = False
 
     def __call__(self, moment: Moment) -> None:
+        self._invite(moment)
         if moment.elapsed_s < self._next_s:
             return
         self._next_s = moment.elapsed_s + 10
@@ -93,6 +98,15 @@ class _PlainLines:
             f"{moment.elapsed_s:5.0f} s: {moment.stage}, {len(moment.flags)} flags{found}, "
             f"{moment.frames_per_second:.0f} frames/s, {moment.worker.lag} messages behind"
         )
+
+    def _invite(self, moment: Moment) -> None:
+        """Tells the sign-in address: at once, with the first flag, and after each use."""
+        first_flag = bool(moment.flags) and not self._had_flags
+        if moment.sign_in and (first_flag or moment.sign_in != self._invited):
+            self._had_flags = bool(moment.flags)
+            self._invited = moment.sign_in
+            what = "A flag is waiting" if moment.flags else "Review console"
+            self._console.print(f"{what}: {moment.sign_in}", soft_wrap=True, highlight=False)
 
 
 def _table(summary: dict[str, Any]) -> Table:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
@@ -27,6 +28,7 @@ from workers.errors import ConfigurationRejected
 from workers.settings import KafkaSettings, RedisSettings
 
 STOP_LIMIT_S: Final = 20.0
+CONSOLE_PORT: Final = 8480
 SESSION: Final = "PT6S"
 """The embedded broker lets a first member in after half of it."""
 
@@ -39,6 +41,12 @@ class Places:
     kafka: KafkaSettings
     redis: RedisSettings
     metrics_port: int
+    console_port: int
+
+    @property
+    def console(self) -> Path:
+        """State of the review console: its secret and its audit log."""
+        return self.directory / "console"
 
     @property
     def evidence(self) -> Path:
@@ -49,14 +57,21 @@ class Places:
         return self.directory / "truth.jsonl"
 
     def environment(self) -> dict[str, str]:
-        """What the worker and the simulator are told."""
-        return dict(os.environ) | {
+        """What the worker, the simulator and the console are told."""
+        inherited = dict(os.environ)
+        # The demo's console is reached at its own address, whatever another one's is.
+        inherited.pop("FLAGPOST_CONSOLE_PUBLIC_URL", None)
+        return inherited | {
             "FLAGPOST_KAFKA_BOOTSTRAP": self.kafka.bootstrap,
             "FLAGPOST_KAFKA_SESSION_TIMEOUT": SESSION,
             "FLAGPOST_REDIS_URL": self.redis.url.get_secret_value(),
             "FLAGPOST_EVIDENCE_URL": str(self.evidence),
             "FLAGPOST_WORKER_METRICS_PORT": str(self.metrics_port),
             "FLAGPOST_WORKER_JOURNAL": str(self.directory / "flags.jsonl"),
+            "FLAGPOST_CONSOLE_HOST": "127.0.0.1",
+            "FLAGPOST_CONSOLE_PORT": str(self.console_port),
+            "FLAGPOST_CONSOLE_STATE": str(self.console),
+            "FLAGPOST_CONSOLE_SIGN_IN": "link",
         }
 
 
@@ -82,11 +97,23 @@ def brokers(directory: Path, kind: str) -> Iterator[Places]:
                 KafkaSettings(bootstrap=kafka.address),
                 RedisSettings(url=SecretStr(redis.url)),
                 free_port(),
+                _console_port(),
             )
         finally:
             kafka.stop()
     finally:
         redis.stop()
+
+
+def _console_port() -> int:
+    """The console's usual port, or a free one where somebody has it."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", CONSOLE_PORT))
+        except OSError:
+            return free_port()
+    return CONSOLE_PORT
 
 
 def _kafka(directory: Path, kind: str) -> TansuBroker | ApacheKafka:

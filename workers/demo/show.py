@@ -16,6 +16,7 @@ from kafka import KafkaAdminClient
 
 from workers.demo.observer import Observer, WorkerNumbers
 from workers.demo.processes import Command, Places, brokers
+from workers.demo.reviewing import ReviewConsole
 from workers.demo.scoreboard import SeenFlag
 from workers.demo.view import Moment
 from workers.errors import Fatal
@@ -84,14 +85,17 @@ def run_demo(
         _create_topics(places)
         worker = Command("worker", ["worker"], places)
         streams = Command("streams", _streams_command(settings, places), places)
+        console = ReviewConsole(places)
         observer = Observer(places.redis, places.metrics_port, places.truth)
         try:
-            _watch(settings, places, worker, streams, observer, progress, show, stopping)
+            _watch(settings, places, worker, streams, console, observer, progress, show, stopping)
             streams_code = streams.stop()
             _drain(observer, worker)
-            return _summary(settings, observer, progress, streams, streams_code)
+            summary = _summary(settings, observer, progress, streams, streams_code)
+            return summary | {"console": console.address}
         finally:
             streams.stop()
+            console.stop()
             worker.stop()
             observer.close()
 
@@ -123,13 +127,14 @@ def _watch(
     places: Places,
     worker: Command,
     streams: Command,
+    console: ReviewConsole,
     observer: Observer,
     progress: _Progress,
     show: Callable[[Moment], None],
     stopping: threading.Event,
 ) -> None:
     while not stopping.wait(REFRESH_S):
-        for part in (worker, streams):
+        for part in (worker, streams, console.process):
             if part.exit_code not in (None, 0):
                 raise Fatal(f"the demo's {part.name} ended: {part.last_words}")
         numbers, flags = observer.worker(), observer.flags()
@@ -145,6 +150,7 @@ def _watch(
                 flags=flags,
                 score=None if settings.source else observer.score(),
                 evidence=str(places.evidence),
+                sign_in=console.sign_in(),
             )
         )
         if streams.exit_code == 0:

@@ -29,16 +29,27 @@ class Moment:
     flags: list[SeenFlag]
     score: Score | None
     evidence: str
+    sign_in: str | None
+    """Address that signs a person in once; None until the console is there."""
 
 
 def drawn(moment: Moment) -> RenderableType:
     """The view as something rich can draw."""
     parts: list[RenderableType] = [_numbers(moment)]
+    if moment.sign_in:
+        parts.append(_invitation(moment.sign_in, bool(moment.flags)))
     if moment.flags:
         parts.append(_newest(moment.flags))
     parts.append(Text(f"pictures and clips: {moment.evidence}", style="dim"))
     parts.append(Text("Ctrl-C ends everything and shows the summary", style="dim"))
     return Panel(Group(*parts), title=f"Flagpost demo - {moment.stage}", border_style="cyan")
+
+
+def _invitation(sign_in: str, has_flags: bool) -> RenderableType:
+    """On a line of its own, unbroken, so that it can be clicked or copied."""
+    todo = "Decide the flags in your browser" if has_flags else "The review console"
+    address = Text(sign_in, style=f"bold cyan link {sign_in}", no_wrap=True, overflow="ignore")
+    return Group(Text(f"{todo} (this address signs you in once; then comes another):"), address)
 
 
 def _numbers(moment: Moment) -> Table:

@@ -60,11 +60,11 @@ def test_it_tells_its_address_and_a_link_made_beside_it_signs_in(console, enviro
     address = address_of(console)
     assert address == f"http://127.0.0.1:{environment['FLAGPOST_CONSOLE_PORT']}"
     made = run("console", "link", "--name", "ana", "--role", "senior", **environment).text.strip()
-    assert made.startswith(address + "/signin?token=")
+    assert made.startswith(address + "/in/")
     with httpx2.Client(base_url=address) as browser:
         page = browser.get(made).text
         csrf = page.split('name="csrf" value="')[1].split('"')[0]
-        token = made.split("token=")[1]
+        token = made.split("/in/")[1]
         answer = browser.post("/signin/link", data={"csrf": csrf, "token": token})
         assert answer.status_code == 303
         cookie = answer.headers["set-cookie"]
@@ -84,7 +84,7 @@ def test_it_ends_in_order_on_sigterm(console, environment, tmp_path):
 
 
 def test_requests_with_their_tokens_are_not_in_its_log(console, environment, tmp_path):
-    httpx2.get(address_of(console) + "/signin?token=very-secret-token")
+    httpx2.get(address_of(console) + "/in/very-secret-token")
     console.send_signal(signal.SIGTERM)
     console.wait(10)
     assert "very-secret-token" not in (tmp_path / "log").read_text()
