@@ -207,6 +207,16 @@ def precision_by_version(flags: Iterable[Judged]) -> list[tuple[str, Estimate]]:
     return [(version, precision(list(found))) for version, found in grouped]
 
 
+def versions_that_began(flags: Iterable[Judged]) -> list[tuple[str, datetime]]:
+    """Versions whose first flag came after that of another one: where a model was changed."""
+    began: dict[str, datetime] = {}
+    for flag in flags:
+        began[flag.model_version] = min(
+            flag.opened_at, began.get(flag.model_version, flag.opened_at)
+        )
+    return sorted(began.items(), key=lambda item: item[1])[1:]
+
+
 def estimated_recall(flags: Sequence[Judged]) -> Estimate:
     """Share of the violent scored frames that lay inside a flag, from audit samples."""
     watched = [

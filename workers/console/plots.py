@@ -24,9 +24,10 @@ class Size:
     height: int
 
 
-WIDE: Final = Size(720, 240)
-NARROW: Final = Size(340, 220)
-LEFT, RIGHT, TOP, BOTTOM = 46, 10, 24, 26
+WIDE: Final = Size(940, 260)
+HALF: Final = Size(460, 260)
+NARROW: Final = Size(320, 220)
+LEFT, RIGHT, TOP, BOTTOM = 46, 10, 34, 26
 ROW: Final = 44
 _TICK_STEPS: Final = (1, 2, 5, 10)
 _TIME_STEPS: Final = tuple(
@@ -69,9 +70,11 @@ class Bar:
     high: float | None = None
 
 
-def share_axis(title: str) -> Axis:
-    """0 to 1, shown as percentages."""
-    return Axis(0.0, 1.0, title, tuple((step / 4, f"{step * 25} %") for step in range(5)))
+def share_axis(title: str, most: float = 1.0) -> Axis:
+    """Percentages from 0 to 100, or to the first of 20 and 40 that holds `most`."""
+    high = next((part for part in (20, 40) if most * 100 <= part), 100)
+    ticks = tuple((high * step / 400, f"{high * step / 4:g}\u202f%") for step in range(5))
+    return Axis(0.0, high / 100, title, ticks)
 
 
 def number_axis(high: float, title: str) -> Axis:
@@ -104,6 +107,7 @@ def line_plot(
     summary: str,
     size: Size = WIDE,
     threshold: tuple[float, str] | None = None,
+    marks: Sequence[tuple[float, str]] = (),
 ) -> Markup:
     """A line with a dot and a whisker at each point.
 
@@ -114,11 +118,14 @@ def line_plot(
         summary: A sentence for those who do not see it: what it shows, not how it looks.
         size: `WIDE` or `NARROW`.
         threshold: A level to mark, and its name.
+        marks: Places across to mark, and their names.
     """
     drawing = _Drawing(size, across, upward, summary)
     drawing.axes()
     if threshold is not None:
         drawing.level(*threshold)
+    for place, name in marks:
+        drawing.mark(place, name)
     for stretch in _stretches(points):
         drawing.path("line", [(point.x, point.y or 0.0) for point in stretch])
     for point in points:
@@ -139,7 +146,7 @@ def bar_plot(bars: Sequence[Bar], along: Axis, summary: str, size: Size = WIDE) 
     for value, text in along.ticks:
         _line(root, "grid", place(value), TOP - 8, place(value), foot)
         _text(root, text, place(value), foot + 16, _anchor(place(value), size.width))
-    _text(root, along.title, RIGHT, TOP - 12, "start")
+    _text(root, along.title, RIGHT, 12, "start")
     for number, bar in enumerate(bars):
         top = TOP + ROW * number + 4
         _text(root, bar.name, RIGHT, top + 10, "start", "bar-name")
@@ -172,14 +179,20 @@ class _Drawing:
             _line(self._root, "axis", x, foot, x, foot + 4)
             _text(self._root, text, x, foot + 18, _anchor(x, self._size.width))
         _line(self._root, "axis", left, foot, right, foot)
-        _text(self._root, self._upward.title, 0, TOP - 12, "start")
+        _text(self._root, self._upward.title, 0, 12, "start")
         if self._across.title:
-            _text(self._root, self._across.title, right, TOP - 12, "end")
+            _text(self._root, self._across.title, right, 12, "end")
 
     def level(self, value: float, name: str) -> None:
         y, right = self._y(value), self._size.width - RIGHT
         _line(self._root, "threshold", LEFT, y, right, y)
         _text(self._root, name, right, y - 5, "end", "threshold-label")
+
+    def mark(self, value: float, name: str) -> None:
+        x = self._x(value)
+        _line(self._root, "mark", x, TOP - 16, x, self._size.height - BOTTOM)
+        is_left = x < self._size.width / 2
+        _text(self._root, name, x + (5 if is_left else -5), TOP - 8, "start" if is_left else "end")
 
     def path(self, kind: str, places: Iterable[tuple[float, float]]) -> None:
         text = " ".join(f"{self._x(x):.1f},{self._y(y):.1f}" for x, y in places)

@@ -31,11 +31,13 @@ from workers.console.judgements import (
     precision_by_version,
     precision_over_time,
     start_of,
+    versions_that_began,
 )
 from workers.console.pages import percent, render
 from workers.console.parts import ConsoleParts, Parts
 from workers.console.people import Person, Right
 from workers.console.plots import (
+    HALF,
     NARROW,
     WIDE,
     Bar,
@@ -82,6 +84,7 @@ class Quality:
     overturned_of_all: Estimate
     over_time: tuple[Span, ...]
     by_version: tuple[tuple[str, Estimate], ...]
+    versions_began: tuple[tuple[str, datetime], ...]
     by_policy: tuple[Overturned, ...]
     pairs: tuple[tuple[str, str, Estimate], ...]
 
@@ -125,8 +128,9 @@ def quality_page(
         found=found,
         stretch=stretch,
         stretches=STRETCHES,
-        precision_plots=[precision_plot(found.over_time, stretch, size) for size in (WIDE, NARROW)],
-        overturned_plots=[overturned_plot(found.by_policy, size) for size in (WIDE, NARROW)],
+        precision_plots=[precision_plot(found, stretch, size) for size in (WIDE, NARROW)],
+        overturned_plots=[overturned_plot(found.by_policy, size) for size in (HALF, NARROW)],
+        recall_plots=[recall_plot(found.recall, size) for size in (HALF, NARROW)],
         step_name="hour" if stretch.step == HOUR else "day" if stretch.step == DAY else "week",
     )
 
@@ -147,13 +151,15 @@ def quality(flags: Sequence[Judged], first: datetime, last: datetime, step: time
         overturned_of_all=wilson(turned, sum(one.share.n for one in by_policy)),
         over_time=tuple(precision_over_time(recent, first, last, step)),
         by_version=tuple(precision_by_version(recent)),
+        versions_began=tuple(versions_that_began(recent)),
         by_policy=tuple(by_policy),
         pairs=tuple(agreement_of_pairs(flags)),
     )
 
 
-def precision_plot(spans: Sequence[Span], stretch: Stretch, size: Size) -> Markup | None:
-    """Precision over time; None where no step has a decided flag."""
+def precision_plot(found: Quality, stretch: Stretch, size: Size) -> Markup | None:
+    """Precision over time, and where a model first appears; None without a decided flag."""
+    spans = found.over_time
     known = [span for span in spans if span.precision.value is not None]
     if not known:
         return None
@@ -173,7 +179,9 @@ def precision_plot(spans: Sequence[Span], stretch: Stretch, size: Size) -> Marku
         f"Precision of the model over {stretch.title}: {len(known)} steps with decided flags, "
         f"lowest {percent(min(shares))}, highest {percent(max(shares))}. The table has the numbers."
     )
-    return line_plot(points, across, share_axis("violent, of the flags decided"), summary, size)
+    upward = share_axis("violent, of the flags decided")
+    marks = [(moment.timestamp(), version) for version, moment in found.versions_began]
+    return line_plot(points, across, upward, summary, size, marks=marks)
 
 
 def overturned_plot(rows: Sequence[Overturned], size: Size) -> Markup | None:
@@ -189,7 +197,17 @@ def overturned_plot(rows: Sequence[Overturned], size: Size) -> Markup | None:
         for row in rows
     ]
     summary = f"Share of first verdicts that did not stand, for {len(rows)} policies."
-    return bar_plot(bars, share_axis("overturned"), summary, size) if bars else None
+    most = max((bar.high or 0.0 for bar in bars), default=1.0)
+    return bar_plot(bars, share_axis("overturned", most), summary, size) if bars else None
+
+
+def recall_plot(found: Estimate, size: Size) -> Markup | None:
+    """The estimate and its interval on the whole scale; None where there is neither."""
+    if found.low is None:
+        return None
+    note = f"about {percent(found.value)}" if found.value else f"at least {percent(found.low)}"
+    bar = Bar("inside a flag", found.value, note, found.low, found.high)
+    return bar_plot([bar], share_axis("violent frames"), f"Estimated recall: {note}.", size)
 
 
 def _book(request: Request) -> QualityBook:
