@@ -6,6 +6,7 @@ gave them, or a second review would not be blind.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -16,10 +17,11 @@ from schemas.decisions import Decision, Verdict
 from schemas.flags import AuditSample, Severity
 from schemas.frames import capture_time
 from workers.review.answers import Answer
-from workers.review.scripts import connect, mapped_errors
+from workers.review.scripts import connect, mapped_errors, run_all
 from workers.settings import RedisSettings
 
-PAGE: Final = 500
+PAGE: Final = 200
+"""Few enough that nobody else waits for it."""
 STREAM_FLAGS: Final = 500
 """Newest flags of a stream that its record counts."""
 _FACTS: Final = (
@@ -111,23 +113,21 @@ class DecisionHistory:
 
     def since(self, start: datetime, until: datetime | None = None) -> Iterator[DecisionEvent]:
         """Events of a time, oldest first, read page by page; undone ones are among them."""
-        first: Any = str(_ms(start))
-        last: Any = "+" if until is None else str(_ms(until))
+        first = str(_ms(start))
+        last = "+" if until is None else str(_ms(until))
         while True:
-            with mapped_errors():
-                found: Any = self._redis.xrange(self._prefix + "verdicts", first, last, PAGE)
-            entries = [entry.decode() for entry, _ in found]
-            yield from self._events(entries)
-            if len(entries) < PAGE:
+            rows = self._rows("range", first, last, PAGE)
+            yield from _events(rows)
+            if len(rows) < PAGE:
                 return
-            first = f"({entries[-1]}"
+            first = f"({rows[-1][0]}"
 
     def mine(self, reviewer: str, limit: int = 20) -> tuple[DecisionEvent, ...]:
         """A person's own newest verdicts, newest first, undone ones marked."""
         with mapped_errors():
             # Each may have been undone, which is an entry too.
             found: Any = self._redis.lrange(f"{self._prefix}mine:{reviewer}", 0, 2 * limit - 1)
-        events = self._events([entry.decode() for entry in found])
+        events = _events(self._rows("entries", *found))
         undone = {event.undoes for event in events}
         own = (event for event in events if event.kind is not EventKind.UNDO)
         return tuple(replace(event, is_undone=event.entry in undone) for event in own)[:limit]
@@ -150,21 +150,11 @@ class DecisionHistory:
     def close(self) -> None:
         self._redis.close()
 
-    def _events(self, entries: list[str]) -> list[DecisionEvent]:
-        """Log entries and the flags they are of, in two round trips; trimmed ones are left out."""
-        log = self._redis.pipeline(transaction=False)
-        for entry in entries:
-            log.xrange(self._prefix + "log", entry, entry)
-        with mapped_errors():
-            found = [reply[0] for reply in log.execute() if reply]
-            flags = self._redis.pipeline(transaction=False)
-            for _, fields in found:
-                flags.hmget(f"{self._prefix}f:{fields[b'flag'].decode()}", _FACTS)
-            facts = flags.execute()
-        return [
-            _event(entry.decode(), fields, of)
-            for (entry, fields), of in zip(found, facts, strict=True)
-        ]
+    def _rows(self, *which: object) -> list[Any]:
+        """Entries, their fields and the facts of their flags."""
+        call = [len(_FACTS), *_FACTS, *which]
+        rows: list[Any] = json.loads(run_all(self._redis, "events", [self._prefix], [call])[0])
+        return rows
 
 
 def standing(events: Iterable[DecisionEvent]) -> list[DecisionEvent]:
@@ -176,8 +166,12 @@ def standing(events: Iterable[DecisionEvent]) -> list[DecisionEvent]:
     ]
 
 
-def _event(entry: str, fields: dict[bytes, bytes], facts: list[bytes | None]) -> DecisionEvent:
-    text = {name.decode(): value.decode() for name, value in fields.items()}
+def _events(rows: list[Any]) -> list[DecisionEvent]:
+    """Entries that the log does not hold any more are left out."""
+    return [_event(entry, fields, facts) for entry, fields, facts in rows if fields]
+
+
+def _event(entry: str, text: dict[str, str], facts: list[str | bool]) -> DecisionEvent:
     decision = text.get("decision")
     return DecisionEvent(
         entry=entry,
@@ -193,8 +187,8 @@ def _event(entry: str, fields: dict[bytes, bytes], facts: list[bytes | None]) ->
     )
 
 
-def _facts(values: list[bytes | None]) -> FlagFacts | None:
-    text = [value.decode() if value else "" for value in values]
+def _facts(values: list[str | bool]) -> FlagFacts | None:
+    text = [str(value or "") for value in values]
     stream, policy, severity, model, version, peak, looks, opened, probability, stratum = text
     if not (stream and policy and opened):
         return None

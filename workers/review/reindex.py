@@ -11,7 +11,7 @@ import redis
 from workers.review.scripts import mapped_errors, run_all
 
 LAYOUT: Final = 2
-"""Of the keys beside the flags' hashes; an older queue is brought up to date once."""
+"""The prelude's: of the keys beside the flags' hashes. An older queue is brought up once."""
 PAGE: Final = 200
 
 
@@ -25,26 +25,29 @@ def bring_up_to_date(client: redis.Redis, prefix: str) -> int:
         if client.hget(f"{prefix}totals", "layout") == str(LAYOUT).encode():
             return 0
         hashes = client.scan_iter(match=f"{_escaped(prefix)}f:*", count=1000)
-        done = reindex(client, prefix, (key.decode().removeprefix(f"{prefix}f:") for key in hashes))
-        run_all(client, "reindex", [prefix], [[LAYOUT]])
+        flag_ids = (key.decode().removeprefix(f"{prefix}f:") for key in hashes)
+        done = _in_pages(client, prefix, "reindex", flag_ids, "")
+        run_all(client, "reindex", [prefix], [[1]])
     return done
 
 
 def redate(client: redis.Redis, prefix: str) -> int:
-    """Dates every flag that is not decided anew, after the policies changed; how many.
+    """Dates flags that are not decided anew, after the policies changed; how many moved.
 
     Raises:
         QueueUnavailable: Redis does not answer.
     """
     with mapped_errors():
-        return reindex(client, prefix, _undecided(client, prefix))
+        return _in_pages(client, prefix, "redate", _undecided(client, prefix))
 
 
-def reindex(client: redis.Redis, prefix: str, flag_ids: Iterable[str]) -> int:
-    """Indexes these flags; how many of them there are."""
+def _in_pages(
+    client: redis.Redis, prefix: str, script: str, flag_ids: Iterable[str], *first: str
+) -> int:
+    """Runs a script over pages of flags, between which others get their turn."""
     done, rest = 0, iter(flag_ids)
     while page := list(islice(rest, PAGE)):
-        done += int(run_all(client, "reindex", [prefix], [["", *page]])[0])
+        done += int(run_all(client, script, [prefix], [[*first, *page]])[0])
     return done
 
 

@@ -14,6 +14,8 @@ from workers.review.board import Board
 from workers.review.desk import Pool, ReviewDesk
 from workers.review.intake import ReviewIntake
 from workers.review.records import Step
+from workers.review.reindex import bring_up_to_date
+from workers.review.scripts import connect
 
 
 @pytest.fixture
@@ -53,7 +55,6 @@ def test_flags_are_counted_by_severity_and_age(board, put):
 
 def test_an_old_flag_is_in_an_older_bucket_and_overdue(board, put, redis_settings):
     put(flag(1))
-    board.counts()  # the first look brings an older queue up to date
     key = f"fq:{{{redis_settings.queue}}}:"
     late = datetime.now(UTC) - timedelta(minutes=20)
     with redis.Redis.from_url(redis_settings.url.get_secret_value()) as client:
@@ -175,7 +176,16 @@ def test_a_queue_that_an_earlier_version_filled_is_counted_too(desk, put, redis_
             client.delete(prefix + name)
         client.hdel(prefix + "totals", "layout")
         for number in (1, 2):
-            added = ("policy", "opened", "model", "version", "looks", "escalated")
+            added = (
+                "policy",
+                "opened",
+                "model",
+                "version",
+                "looks",
+                "escalated",
+                "said",
+                "audience",
+            )
             client.hdel(f"{prefix}f:{flag(number).flag_id}", *added)
     board = Board(redis_settings)
     counts = board.counts()
@@ -183,6 +193,12 @@ def test_a_queue_that_an_earlier_version_filled_is_counted_too(desk, put, redis_
     assert board.search("s") == ("s1", "s2")
     assert board.record(flag(2).flag_id).is_escalated
     board.close()
+
+
+def test_a_queue_that_began_with_this_version_is_not_gone_through(put, redis_settings):
+    put(flag(1))
+    with connect(redis_settings) as client:
+        assert bring_up_to_date(client, f"fq:{{{redis_settings.queue}}}:") == 0
 
 
 def test_times_are_those_of_the_server(board, desk, put):

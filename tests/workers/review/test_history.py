@@ -113,3 +113,13 @@ def test_a_stream_knows_how_its_flags_were_decided(desk, put, history):
     assert history.stream_record("cam") == StreamHistory(violent=1, not_violent=1, open=2)
     assert history.stream_record("cam", without=held.flag.flag_id).open == 1
     assert history.stream_record("other").total == 0
+
+
+def test_a_note_is_read_as_it_was_typed(desk, put, history):
+    put(flag(1))
+    lease = desk.claim("ana")
+    note = '<b>„ü“</b>\n"quoted" \\ \u2028 \U0001f94a'
+    sent = decision(lease.flag.flag_id, "ana", lease.epoch).model_copy(update={"note": note})
+    desk.decide(sent)
+    (event,) = history.since(LONG_AGO)
+    assert event.decision == sent

@@ -21,6 +21,11 @@ end
 redis.call('HSET', stream, 'state', ARGV[4], position, ARGV[3])
 redis.call('EXPIRE', stream, ARGV[5])
 
+-- A queue that begins now needs no bringing up to date.
+if #ARGV > 5 and redis.call('EXISTS', prefix .. 'log') == 0 then
+  redis.call('HSETNX', prefix .. 'totals', 'layout', LAYOUT)
+end
+
 local now = now_ms()
 local WIDTH = 14
 for i = 6, #ARGV, WIDTH do
@@ -28,12 +33,15 @@ for i = 6, #ARGV, WIDTH do
   local of, opened, policy = ARGV[i + 6], ARGV[i + 7], ARGV[i + 8]
   local key = prefix .. 'f:' .. id
   local severity, sla = ranked(prefix, policy, ARGV[i + 3], peak)
-  local found = redis.call('HMGET', key, 'state', 't0', 'due', 'severity')
+  local found = redis.call('HMGET', key, 'state', 't0', 'due', 'severity', 'audience')
   local state = found[1]
+  -- A larger audience or a worse score moves the due time earlier, a smaller one never later.
+  local audience = math.max(tonumber(viewers), tonumber(found[5] or 0))
+  local due = due_ms(tonumber(found[2] or now), sla, audience)
   if not state then
     -- Also for an extension whose flag was lost: it must not stay lost.
     redis.call('HSET', key, 'json', json, 'epoch', 0, 't0', now, 'stream', of, 'policy', policy,
-      'due', due_ms(now, sla, tonumber(viewers)), 'severity', severity, 'viewers', viewers,
+      'due', due, 'severity', severity, 'said', ARGV[i + 3], 'viewers', viewers, 'audience', audience,
       'peak', peak, 'expiries', 0, 'opened', opened, 'model', ARGV[i + 9], 'version', ARGV[i + 10],
       'probability', ARGV[i + 11], 'stratum', ARGV[i + 12], 'looks', ARGV[i + 13])
     redis.call('ZADD', prefix .. 'stream:' .. of, opened, id)
@@ -41,14 +49,10 @@ for i = 6, #ARGV, WIDTH do
     pool(prefix, key, id)
     note(prefix, 'new', id, 'stream', of, 'severity', severity)
   else
-    redis.call('HSET', key, 'json', json, 'viewers', viewers, 'peak', peak, 'looks', ARGV[i + 13],
-      'updated', now)
-    -- A larger audience or a worse score moves the due time earlier, never later.
-    local due = math.min(tonumber(found[3]), due_ms(tonumber(found[2]), sla, tonumber(viewers)))
-    if state ~= 'decided' and (due < tonumber(found[3]) or severity ~= found[4]) then
-      if state == 'ready' then unpool(prefix, key, id) end
-      redis.call('HSET', key, 'due', due, 'severity', severity)
-      if state == 'ready' then pool(prefix, key, id) end
+    redis.call('HSET', key, 'json', json, 'viewers', viewers, 'audience', audience, 'peak', peak,
+      'looks', ARGV[i + 13], 'updated', now)
+    if state ~= 'decided' and (due ~= tonumber(found[3]) or severity ~= found[4]) then
+      date(prefix, key, id, state, due, severity)
     end
   end
   if step == 'close' then

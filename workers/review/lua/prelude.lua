@@ -18,6 +18,9 @@
 --   policies        hash    the policies in force, by `severity:`, `threshold:` and `sla:<code>`
 -- Time is the server's own: no client's clock counts.
 
+-- Of these keys; counted up with what is found without reading every flag, see `reindex.py`.
+local LAYOUT = 2
+
 local function now_ms()
   local t = redis.call('TIME')
   return t[1] * 1000 + math.floor(t[2] / 1000)
@@ -71,6 +74,13 @@ local function pool(prefix, flag, id)
     redis.call('ZADD', prefix .. 'handed', due, id)
   end
   redis.call('HSET', flag, 'state', 'ready')
+end
+
+-- Gives a flag a due time and a severity, wherever it is.
+local function date(prefix, flag, id, state, due, severity)
+  if state == 'ready' then unpool(prefix, flag, id) end
+  redis.call('HSET', flag, 'due', due, 'severity', severity)
+  if state == 'ready' then pool(prefix, flag, id) end
 end
 
 local function disown(prefix, flag, id)
