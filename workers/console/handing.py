@@ -102,7 +102,7 @@ def hand(
     note: Note = "",
 ) -> Response:
     """Hands the flag to a person by name."""
-    if to not in colleagues(parts, person):
+    if to not in colleagues(parts, person, anew=True):
         text = f"{to or 'Nobody'} cannot take flags here. Nothing was changed: choose somebody."
         return refused(request, parts, person, flag_id, note, text)
     answer = parts.desk.move(flag_id, f"to:{to}", person.name, _because(note), epoch=epoch)

@@ -25,10 +25,10 @@ class Kept(Generic[T]):
         self._last: list[T] = []
         self._read_s = 0.0
 
-    def value(self) -> T:
+    def value(self, anew: bool = False) -> T:
         """At most `fresh` old; raises what reading raises, for an old value would be a lie."""
         with self._reading:
-            if not self._last or time.monotonic() - self._read_s > self._fresh_s:
+            if anew or not self._last or time.monotonic() - self._read_s > self._fresh_s:
                 self._last = []
                 self._last = [self._read()]
                 self._read_s = time.monotonic()

@@ -20,8 +20,6 @@ REASONS: Final = {
     Reason.FILM: "Film or show",
     Reason.OTHER: "Other",
 }
-RECORDED: Final = frozenset({Answer.OK, Answer.SECOND, Answer.ESCALATED, Answer.REPLAY})
-"""Answers after which the verdict stands in the log."""
 
 
 class FormRefused(ValueError):
@@ -111,7 +109,7 @@ def verdict_text(verdict: Verdict | str, detail: str = "") -> str:
 def recorded_text(answer: Answer, decision: Decision, policies: PolicySet) -> str:
     """What to say of a verdict that was taken."""
     policy = policies.policy(decision.policy or "")
-    because = policy.title if policy else REASONS.get(decision.reason or Reason.OTHER, "")
+    because = policy.title if policy else REASONS[decision.reason] if decision.reason else ""
     said = verdict_text(decision.verdict, because.lower())
     match answer:
         case Answer.ESCALATED if decision.verdict is Verdict.UNSURE:

@@ -161,9 +161,9 @@ def told(parts: ConsoleParts, person: Person, flag_id: str, answer: Answer) -> s
     return refused_text(answer, holder, decided)
 
 
-def colleagues(parts: ConsoleParts, person: Person) -> tuple[str, ...]:
+def colleagues(parts: ConsoleParts, person: Person, anew: bool = False) -> tuple[str, ...]:
     """Who a flag can be handed to: others who may review and are known here."""
-    return tuple(sorted(parts.colleagues.value() - {person.name}))
+    return tuple(sorted(parts.colleagues.value(anew) - {person.name}))
 
 
 def to_work() -> Response:
