@@ -161,7 +161,8 @@ class ConsoleSettings(BaseSettings):
     oidc_name_claim: str | None = None
     """Claim used as the reviewer's name; a stable pseudonym where nothing is said."""
     proxy_peers: Names = ()
-    """Networks of proxies whose headers are believed, comma-separated; empty: none."""
+    """Networks of proxies whose headers are believed, comma-separated; empty: none. Beside names,
+    they say whom sign-ins are counted against, so list a proxy with TLS here, too."""
     proxy_name_header: str = "X-Forwarded-User"
     proxy_roles_header: str = "X-Forwarded-Groups"
     lease: timedelta = timedelta(minutes=3)
@@ -171,7 +172,7 @@ class ConsoleSettings(BaseSettings):
     claims_per_minute: int = Field(default=60, ge=1)
     """Claims of one person, so that nobody empties the queue."""
     sign_ins_per_minute: int = Field(default=10, ge=1)
-    """Attempts from one address."""
+    """Attempts for one name; five times as many from one address."""
     media_lifetime: timedelta = timedelta(seconds=60)
     """How long a signed address of a picture or clip works."""
     shift: timedelta = timedelta(hours=10)

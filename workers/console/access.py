@@ -13,7 +13,8 @@ from fastapi import Depends, Request
 from workers.console.cookies import read_cookie
 from workers.console.parts import ConsoleParts, parts_of
 from workers.console.people import Person, Right, Role
-from workers.console.proxy import person_from_proxy
+from workers.console.proxy import ProxyRefused, address_of, person_from_proxy
+from workers.console.rates import Kind
 from workers.console.sessions import Session
 from workers.errors import WorkerError
 
@@ -55,9 +56,14 @@ def signed_in(request: Request) -> Person:
     if (token := bearer_token(request)) is not None:
         found = parts.tokens.find(token)
         if found is None:
+            log_refusal(request, "access", "unknown token")
             raise NotSignedIn("this token is not known here")
     elif parts.settings.sign_in == "proxy":
-        found = person_from_proxy(request, parts)
+        try:
+            found = person_from_proxy(request, parts)
+        except ProxyRefused as error:
+            log_refusal(request, "access", str(error))
+            raise
     else:
         found = _from_session(request, parts)
     request.state.person = found
@@ -65,6 +71,18 @@ def signed_in(request: Request) -> Person:
 
 
 Signed = Annotated[Person, Depends(signed_in)]
+
+
+def log_refusal(request: Request, action: str, why: str) -> None:
+    """Writes what a stranger was refused to the audit log.
+
+    Raises:
+        TooMany: This address was refused too often; that is no longer written.
+        AuditUnavailable: It could not be written.
+    """
+    parts = parts_of(request)
+    parts.rates.count(Kind.REFUSAL, address_of(request))
+    parts.audit.append("anonymous", action, request.url.path[:500], "denied", why=why)
 
 
 def needs(right: Right) -> Callable[..., Person]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import importlib
 from importlib.resources import files
 from typing import Final
 from urllib.parse import urlsplit
@@ -14,6 +13,23 @@ from starlette.middleware.sessions import SessionMiddleware
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.staticfiles import StaticFiles
 
+from workers.console import (
+    api,
+    board,
+    care,
+    events,
+    guide,
+    handing,
+    history,
+    media,
+    policy_pages,
+    quality,
+    reveal,
+    signin,
+    staff,
+    streams,
+    work,
+)
 from workers.console.body import LimitedBody
 from workers.console.failures import FAILURES
 from workers.console.forms import guard
@@ -21,9 +37,9 @@ from workers.console.headers import SecureHeaders
 from workers.console.parts import ConsoleParts
 from workers.settings import ConsoleSettings
 
-ROUTERS: Final = (
-    "signin", "work", "handing", "reveal", "care", "media", "events", "api",
-    "board", "streams", "quality", "policy_pages", "history", "guide", "staff",
+PAGES: Final = (
+    signin, work, handing, reveal, care, media, events,
+    board, streams, quality, policy_pages, history, guide, staff,
 )  # fmt: skip
 LOOPBACK: Final = ("127.0.0.1", "localhost", "[::1]")
 OIDC_LIMIT_S: Final = 600
@@ -52,8 +68,9 @@ def create_app(parts: ConsoleParts) -> FastAPI:
     app.state.parts = parts
     if settings.sign_in == "oidc":
         _add_provider(app, settings, https)
-    for name in ROUTERS:
-        _include(app, name)
+    for page in PAGES:
+        app.include_router(page.router, include_in_schema=False)
+    app.include_router(api.router)
     static = files("workers.console") / "static"
     app.mount("/static", StaticFiles(directory=str(static)), name="static")
     return app
@@ -73,19 +90,6 @@ def _add_provider(app: FastAPI, settings: ConsoleSettings, https: bool) -> None:
         https_only=https,
     )
     app.include_router(oidc.router, include_in_schema=False)
-
-
-def _include(app: FastAPI, name: str) -> None:
-    module = f"workers.console.{name}"
-    try:
-        router = importlib.import_module(module).router
-    except ImportError as error:
-        if not (error.name or "").startswith("workers."):
-            raise
-        return
-    except AttributeError:
-        return
-    app.include_router(router, include_in_schema=name == "api")
 
 
 def _hosts(parts: ConsoleParts) -> list[str]:

@@ -51,7 +51,8 @@ def told(counts: BoardCounts) -> dict[str, int]:
 
 def _now(parts: ConsoleParts, person: Person) -> ServerSentEvent:
     try:
-        if person.session and not parts.sessions.is_live(person.session):
+        kept_here = parts.settings.sign_in != "proxy"
+        if kept_here and not parts.sessions.is_live(person.session):
             return ServerSentEvent(event="over", data={}, retry=RETRY_MS)
         return ServerSentEvent(event="counts", data=told(parts.counts.value()), retry=RETRY_MS)
     except QueueUnavailable:

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+from functools import partial
 from typing import Final
 from urllib.parse import urlsplit
 
 from anyio.to_thread import run_sync
 from fastapi import Request
 
-from workers.console.access import SESSION, bearer_token
+from workers.console.access import SESSION, bearer_token, log_refusal
 from workers.console.cookies import read_cookie
 from workers.console.parts import parts_of
 from workers.console.proxy import ProxyRefused, person_from_proxy
@@ -63,9 +64,7 @@ async def guard(request: Request) -> None:
         return
     problem = origin_problem(request) or await _token_problem(request)
     if problem:
-        audit = parts_of(request).audit
-        path = request.url.path[:500]
-        await run_sync(lambda: audit.append("anonymous", "forged", path, "denied", why=problem))
+        await run_sync(partial(log_refusal, request, "forged", problem))
         raise RequestForged(problem, is_own=_says_own(request))
 
 

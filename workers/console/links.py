@@ -67,7 +67,7 @@ class OneTimeLinks:
         """
         number = self._number(token)
         with mapped_errors():
-            pipe = self._redis.pipeline()
+            pipe = self._redis.pipeline(transaction=False)
             pipe.getdel(self._link(number))
             pipe.get(self._used(number))
             pipe.set(self._used(number), 1, ex=LONGEST)

@@ -6,13 +6,16 @@ In Redis and for a short while, so that pages work without JavaScript and in any
 from __future__ import annotations
 
 import json
+import logging
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Final
 
+from workers.errors import QueueUnavailable
 from workers.review.scripts import connect, mapped_errors
 from workers.settings import ConsoleSettings, RedisSettings
 
+logger = logging.getLogger(__name__)
 DRAFT_KEPT: Final = timedelta(hours=2)
 SAID_AFTER_UNDO: Final = timedelta(seconds=3)
 DRAFT_LIMIT: Final = 4000
@@ -45,15 +48,19 @@ class Notepad:
         self._window = settings.undo_window
 
     def say(self, person: str, text: str, kind: str = "good", undo: str = "") -> None:
-        """Keeps a result for the next page."""
+        """Keeps a result for the next page; what it tells of has happened, kept or not."""
         kept = json.dumps({"text": text, "kind": kind, "undo": undo})
-        with mapped_errors():
-            self._redis.set(self._said(person), kept, px=self._window + SAID_AFTER_UNDO)
+        try:
+            with mapped_errors():
+                self._redis.set(self._said(person), kept, px=self._window + SAID_AFTER_UNDO)
+        except QueueUnavailable as error:
+            logger.warning("the next page of %s does not say %r: %s", person, text, error)
 
     def said(self, person: str) -> Said | None:
         """The last result, until a little after its verdict can be taken back no more."""
         with mapped_errors():
-            pipe = self._redis.pipeline()
+            # No MULTI: with its memory used up, Redis takes none, not even of reads.
+            pipe = self._redis.pipeline(transaction=False)
             pipe.get(self._said(person))
             pipe.pttl(self._said(person))
             kept, left_ms = pipe.execute()

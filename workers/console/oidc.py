@@ -22,8 +22,9 @@ from starlette.responses import RedirectResponse, Response
 from workers.console.forms import own_origin
 from workers.console.parts import ConsoleParts, parts_of
 from workers.console.people import checked_name, known_roles
+from workers.console.proxy import address_of
 from workers.console.rates import Kind
-from workers.console.signin import address_of, needs_way, own_path, refused, start_session
+from workers.console.signin import needs_way, own_path, refused, start_session
 from workers.errors import ConfigurationRejected, Retryable
 from workers.settings import ConsoleSettings
 

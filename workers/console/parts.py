@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import TYPE_CHECKING, Annotated, Any, Final
+from typing import Annotated, Final
 
 from fastapi import Depends
 from starlette.requests import HTTPConnection
@@ -24,13 +24,11 @@ from workers.console.signing import MediaSigner
 from workers.console.state import ConsoleState
 from workers.console.tokens import ServiceTokens
 from workers.moderation.evidence import EvidenceStore
+from workers.review.board import Board, BoardCounts
 from workers.review.desk import ReviewDesk
+from workers.review.history import DecisionHistory
+from workers.review.policies import PolicyBook
 from workers.settings import ConsoleSettings, EvidenceSettings, RedisSettings
-
-if TYPE_CHECKING:
-    from workers.review.board import Board, BoardCounts
-    from workers.review.history import DecisionHistory
-    from workers.review.policies import PolicyBook
 
 COUNTS_FRESH: Final = timedelta(seconds=2)
 COLLEAGUES_FRESH: Final = timedelta(seconds=10)
@@ -66,7 +64,7 @@ class ConsoleParts:
     def close(self) -> None:
         for part in (
             self.desk, self.links, self.rates, self.audit, self.exposure, self.preferences,
-            self.gallery, self.notepad, self.onair,
+            self.gallery, self.notepad, self.onair, self.board, self.policies, self.history,
         ):  # fmt: skip
             part.close()
         self.sessions.stop()
@@ -84,7 +82,7 @@ def made_parts(
     desk = ReviewDesk(redis, settings.second_review_share)
     secret = state.secret()
     store = EvidenceStore(evidence.url)
-    board = _made("workers.review.board", "Board", redis)
+    board = Board(redis)
     people, sessions = LocalPeople(state.people), Sessions(redis, settings, desk)
     return ConsoleParts(
         settings=settings,
@@ -92,8 +90,8 @@ def made_parts(
         secret=secret,
         desk=desk,
         board=board,
-        policies=_made("workers.review.policies", "PolicyBook", redis),
-        history=_made("workers.review.history", "DecisionHistory", redis),
+        policies=PolicyBook(redis),
+        history=DecisionHistory(redis),
         evidence=store,
         audit=AuditLog(state.audit),
         sessions=sessions,
@@ -110,15 +108,6 @@ def made_parts(
         links=OneTimeLinks(secret, redis),
         tokens=ServiceTokens(state.tokens),
     )
-
-
-def _made(module: str, name: str, *arguments: Any) -> Any:
-    import importlib
-
-    try:
-        return getattr(importlib.import_module(module), name)(*arguments)
-    except ModuleNotFoundError:
-        return None
 
 
 def parts_of(connection: HTTPConnection) -> ConsoleParts:

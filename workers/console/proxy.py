@@ -1,24 +1,21 @@
-"""Sign-in by a proxy in front: its headers are believed from listed peers only, and off by default.
+"""Proxies in front: what their headers say is believed from listed peers only, by default none.
 
-The proxy must drop these headers from what browsers send. Its peer address is that of the
-connection; forwarded-for headers are never read.
+A proxy must drop these headers from what browsers send. Whether it is one of ours, the address of
+the connection says; a forwarded-for header says only whom to count an attempt against.
 """
 
 from __future__ import annotations
 
 import hashlib
 from ipaddress import ip_address, ip_network
-from typing import TYPE_CHECKING
 
 from fastapi import Request
 from pydantic import TypeAdapter, ValidationError
 
 from schemas.frames import Identifier
+from workers.console.parts import ConsoleParts, parts_of
 from workers.console.people import Person, known_roles
 from workers.errors import WorkerError
-
-if TYPE_CHECKING:
-    from workers.console.parts import ConsoleParts
 
 
 class ProxyRefused(WorkerError):
@@ -47,6 +44,16 @@ def person_from_proxy(request: Request, parts: ConsoleParts) -> Person:
     )
     session = hashlib.sha256(b"proxy\0" + parts.secret + name.encode()).hexdigest()[:40]
     return Person(name, roles, name, session)
+
+
+def address_of(request: Request) -> str:
+    """The address that attempts are counted against: of the browser, as far as one can know."""
+    peer = request.client.host if request.client else "unknown"
+    listed = parts_of(request).settings.proxy_peers
+    hops = ",".join(request.headers.getlist("x-forwarded-for")).split(",")
+    while is_listed(peer, listed) and hops:
+        peer = hops.pop().strip() or peer
+    return peer[:100]
 
 
 def is_listed(peer: str, networks: tuple[str, ...]) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import json
+import logging
 import socket
 
 import click
@@ -11,6 +12,7 @@ import uvicorn
 
 from workers.console.application import create_app
 from workers.console.parts import made_parts
+from workers.console.state import ConsoleState
 from workers.errors import ConfigurationRejected
 from workers.logs import configure_logging
 from workers.settings import ConsoleSettings, EvidenceSettings, RedisSettings, read_settings
@@ -26,12 +28,15 @@ def serve(settings: ConsoleSettings, wants_json: bool) -> None:
         ConfigurationRejected: Settings do not fit together, or the port is taken.
     """
     configure_logging(settings.log_level, settings.log_format)
+    logging.getLogger("uvicorn").setLevel(logging.WARNING)
     check(settings)
     listener = listening(settings.host, settings.port)
     port = listener.getsockname()[1]
     address = settings.public_url or f"http://{_shown(settings.host)}:{port}"
     parts = made_parts(settings, read_settings(RedisSettings), read_settings(EvidenceSettings))
+    place = ConsoleState(settings.state).address
     try:
+        place.write_text(address)
         parts.audit.append("console", "start", address, sign_in=settings.sign_in)
         if wants_json:
             click.echo(json.dumps({"console": address}))
@@ -42,6 +47,7 @@ def serve(settings: ConsoleSettings, wants_json: bool) -> None:
         server = uvicorn.Server(_server_settings(create_app(parts)))
         server.run(sockets=[listener])
     finally:
+        place.unlink(missing_ok=True)
         parts.close()
         listener.close()
 

@@ -86,7 +86,8 @@ class Sessions:
         with mapped_errors():
             pipe = self._redis.pipeline(transaction=False)
             pipe.get(self._session(key))
-            pipe.set(self._awake(key), 1, px=self._idle_ms, xx=True)
+            # PEXPIRE needs no memory: people at work can empty a queue that filled Redis.
+            pipe.pexpire(self._awake(key), self._idle_ms)
             text, awake = pipe.execute()
         return _session_from(key, text) if text and awake else None
 
@@ -124,7 +125,8 @@ class Sessions:
     def close(self, session: Session) -> str | None:
         """Ends one session. The last one of a person gives back the flag they hold: its id."""
         with mapped_errors():
-            pipe = self._redis.pipeline()
+            # No MULTI: with its memory used up, Redis takes none, and this must still work.
+            pipe = self._redis.pipeline(transaction=False)
             pipe.delete(self._session(session.key), self._awake(session.key))
             pipe.srem(self._of(session.name), session.key)
             pipe.execute()
@@ -139,13 +141,16 @@ class Sessions:
         with mapped_errors():
             members: Any = self._redis.smembers(self._of(name))
             keys = [member.decode() for member in members]
-            pipe = self._redis.pipeline()
-            pipe.incr(self._prefix + f"links-of:{name}")
-            pipe.delete(self._of(name))
+            pipe = self._redis.pipeline(transaction=False)
             for key in keys:
                 pipe.delete(self._session(key), self._awake(key))
-            replies = pipe.execute()
-        return sum(1 for gone in replies[2:] if gone), self._desk.release_all(name)
+            pipe.delete(self._of(name))
+            gone = pipe.execute()[:-1]
+        released = self._desk.release_all(name)
+        with mapped_errors():
+            # Last, because it is the one write that needs memory.
+            self._redis.incr(self._prefix + f"links-of:{name}")
+        return sum(1 for count in gone if count), released
 
     def stop(self) -> None:
         self._redis.close()

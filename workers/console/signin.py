@@ -15,7 +15,7 @@ from workers.console.links import PATH, LinkRefused
 from workers.console.pages import render
 from workers.console.parts import ConsoleParts, Parts
 from workers.console.people import Role
-from workers.console.proxy import ProxyRefused
+from workers.console.proxy import ProxyRefused, address_of
 from workers.console.rates import Kind
 
 router = APIRouter()
@@ -64,7 +64,7 @@ def by_password(
     """Checks a password; attempts are counted by address and by name."""
     needs_way(parts, "local")
     parts.rates.count(Kind.SIGN_IN, address_of(request))
-    parts.rates.count(Kind.SIGN_IN, f"name:{name[:100]}")
+    parts.rates.count(Kind.SIGN_IN_NAME, name[:100])
     person = parts.people.check(name, password)
     if person is None:
         parts.audit.append("anonymous", "sign-in", name[:100], "denied", way="local")
@@ -142,7 +142,3 @@ def _is_signed_in(request: Request) -> bool:
 def needs_way(parts: ConsoleParts, way: str) -> None:
     if parts.settings.sign_in != way:
         raise NotSignedIn(f"this console does not sign people in by {way}")
-
-
-def address_of(request: Request) -> str:
-    return request.client.host if request.client else "unknown"

@@ -15,6 +15,7 @@ from rich.table import Table
 from workers.console.links import PATH
 from workers.console.parts import ConsoleParts, made_parts
 from workers.console.people import Role, known_roles
+from workers.console.state import ConsoleState
 from workers.settings import ConsoleSettings, EvidenceSettings, RedisSettings, read_settings
 
 HUMAN = [role.value for role in Role if role is not Role.SERVICE]
@@ -28,7 +29,7 @@ roles_option = click.option(
 @name_option
 @roles_option
 @click.option("--minutes", type=click.FloatRange(min=0.1, max=1440), help="How long it works.")
-@click.option("--address", help="The console's address.  [default: from the settings]")
+@click.option("--address", help="The console's.  [default: the running one's]")
 @click.option("--json", "wants_json", is_flag=True, help="One JSON object on stdout.")
 def link(
     name: str,
@@ -48,7 +49,7 @@ def link(
         lifetime = timedelta(minutes=minutes) if minutes else settings.link_lifetime
         token = parts.links.make(name, wanted, lifetime)
         parts.audit.append("command", "link.make", name, roles=",".join(sorted(wanted)))
-    base = address or settings.public_url or f"http://{settings.host}:{settings.port}"
+    base = address or settings.public_url or _running(settings)
     found = f"{base.rstrip('/')}{PATH}{token}"
     click.echo(json.dumps({"link": found, "name": name}) if wants_json else found)
 
@@ -168,6 +169,14 @@ def remove_token(name: str) -> None:
         parts.tokens.remove(name)
         parts.audit.append("command", "token.remove", name)
     click.echo(f"{name} removed")
+
+
+def _running(settings: ConsoleSettings) -> str:
+    """Where the console of the same state is reached; its settings say, if it does not run."""
+    try:
+        return ConsoleState(settings.state).address.read_text()
+    except OSError:
+        return f"http://{settings.host}:{settings.port}"
 
 
 def _revoke(parts: ConsoleParts, name: str) -> str:

@@ -31,6 +31,11 @@ class ConsoleState:
     def audit(self) -> Path:
         return self.directory / "audit.jsonl"
 
+    @property
+    def address(self) -> Path:
+        """Where the running console is reached, for links made beside it."""
+        return self.directory / "address"
+
     def secret(self) -> bytes:
         """The key behind links, tokens and signed addresses; made on first use.
 

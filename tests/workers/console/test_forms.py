@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from workers.console.rates import REFUSALS_PER_MINUTE
+
 FORBIDDEN = 403
 
 
@@ -57,6 +59,16 @@ def test_the_own_origin_is_taken(signed):
     assert ana.http.post("/probe", data={"csrf": ana.csrf}, headers=headers).status_code == 200
 
 
+def test_a_page_that_sends_no_referrer_is_known_by_what_else_its_browser_says(signed):
+    """Browsers call the origin of such a form `null`, as that of a sandboxed foreign page."""
+    ana = signed("ana")
+    unnamed = {"Origin": "null"}
+    own = unnamed | {"Sec-Fetch-Site": "same-origin"}
+    assert ana.http.post("/probe", data={"csrf": ana.csrf}, headers=own).status_code == 200
+    refused = ana.http.post("/probe", data={"csrf": ana.csrf}, headers=unnamed)
+    assert refused.status_code == FORBIDDEN
+
+
 def test_what_was_typed_is_not_lost_when_a_page_was_too_old(signed):
     ana = signed("ana")
     headers = {"Origin": "https://console.test"}
@@ -76,6 +88,12 @@ def test_a_refused_change_is_in_the_audit_log(signed, logged):
     signed("ana").post("/probe", csrf="")
     entry = logged("forged")[-1]
     assert (entry["subject"], entry["outcome"]) == ("/probe", "denied")
+
+
+def test_a_stranger_cannot_fill_the_audit_log(client, logged):
+    codes = [client.http.post("/probe").status_code for _ in range(REFUSALS_PER_MINUTE + 5)]
+    assert codes[-1] == 429
+    assert len(logged("forged")) <= 2 * REFUSALS_PER_MINUTE
 
 
 def test_the_sign_in_form_has_a_token_of_its_own(client, parts):

@@ -62,6 +62,10 @@ class TestBehindAProxy:
     def test_headers_that_name_nobody_or_two_are_refused(self, app, headers):
         assert browser(app, "10.0.0.7").get("/probe", headers=headers).status_code == 403
 
+    def test_a_refused_peer_is_in_the_audit_log(self, app, logged):
+        browser(app, "192.0.2.1").get("/probe", headers=NAMED)
+        assert logged("access")[-1]["detail"] == {"why": "192.0.2.1 is not a listed proxy"}
+
     def test_roles_are_what_the_proxy_says_with_each_request(self, app):
         ana = browser(app, "10.0.0.7")
         assert ana.get("/probe/REVIEW", headers=NAMED).status_code == 200
@@ -84,3 +88,35 @@ class TestBehindAProxy:
 )
 def test_a_peer_is_listed_by_its_own_address(peer, listed):
     assert is_listed(peer, ("10.0.0.0/24",)) is listed
+
+
+class TestCountingAttempts:
+    """Behind a proxy, every browser has the proxy's address; its header tells them apart."""
+
+    @pytest.fixture
+    def console_settings(self, console_settings):
+        return console_settings.model_copy(
+            update={"proxy_peers": ("10.0.0.0/24",), "sign_ins_per_minute": 1}
+        )
+
+    def codes(self, app, peer: str, *forwarded: str) -> list[int]:
+        """Answers to sign-ins with a bad link, each told to come from another address."""
+        http = browser(app, peer)
+        csrf = http.get("/in/any").text.split('name="csrf" value="')[1].split('"')[0]
+        data = {"token": "any", "csrf": csrf}
+        return [
+            http.post("/signin/link", data=data, headers={"X-Forwarded-For": told}).status_code
+            for told in forwarded
+        ]
+
+    def test_a_listed_proxy_says_whom_to_count_against(self, app):
+        addresses = [f"192.0.2.{number}" for number in range(8)]
+        assert set(self.codes(app, "10.0.0.7", *addresses)) == {403}
+
+    def test_a_browser_cannot_choose_its_address(self, app):
+        invented = [f"203.0.113.{number}, 192.0.2.1" for number in range(6)]
+        assert self.codes(app, "10.0.0.7", *invented)[-1] == 429
+
+    def test_a_peer_that_is_not_listed_is_counted_itself(self, app):
+        addresses = [f"192.0.2.{number}" for number in range(6)]
+        assert self.codes(app, "192.0.2.200", *addresses)[-1] == 429

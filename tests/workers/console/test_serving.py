@@ -74,6 +74,12 @@ def test_it_tells_its_address_and_a_link_made_beside_it_signs_in(console, enviro
     assert json.loads(people) == [{"name": "ana", "roles": ["senior"], "sessions": 1}]
 
 
+def test_a_link_leads_to_where_the_console_runs_not_where_its_settings_say(console, environment):
+    address = address_of(console)
+    elsewhere = environment | {"FLAGPOST_CONSOLE_PORT": "1"}
+    assert run("console", "link", "--name", "ana", **elsewhere).text.startswith(address)
+
+
 def test_it_ends_in_order_on_sigterm(console, environment, tmp_path):
     httpx2.get(address_of(console) + "/signin")
     console.send_signal(signal.SIGTERM)

@@ -5,11 +5,13 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
+import redis
 
 from tests.servers import wait_until
 from tests.workers.review.flags import flag, update
 from workers.console.people import Role
 from workers.console.sessions import Sessions, session_key
+from workers.errors import QueueUnavailable
 from workers.review.intake import ReviewIntake
 
 
@@ -43,8 +45,6 @@ def test_a_session_is_found_by_its_secret_only(parts):
 
 
 def test_redis_never_holds_what_the_cookie_holds(parts, redis_settings):
-    import redis
-
     token = parts.sessions.open("ana", [Role.REVIEWER], "Ana", "link")
     with redis.Redis.from_url(redis_settings.url.get_secret_value()) as client:
         for key in client.keys("*"):
@@ -103,3 +103,30 @@ def test_signing_out_of_one_of_two_browsers_keeps_the_flag(signed, parts, waitin
 
 def test_revoking_somebody_who_is_not_there_changes_nothing(parts):
     assert parts.sessions.revoke("nobody") == (0, None)
+
+
+@pytest.fixture
+def full(redis_settings):
+    """Redis with no memory left."""
+    with redis.Redis.from_url(redis_settings.url.get_secret_value()) as client:
+        yield lambda: client.config_set("maxmemory", "1")
+        client.config_set("maxmemory", "0")
+
+
+def test_with_redis_memory_used_up_whoever_is_at_work_goes_on(signed, parts, waiting, full):
+    ana = signed("ana")
+    full()
+    assert ana.get("/probe").status_code == 200
+    assert ana.post("/work/next").status_code == 303
+    assert parts.desk.held_by("ana") is not None
+
+
+def test_with_redis_memory_used_up_a_session_can_be_ended(signed, parts, waiting, full):
+    ana, ben = signed("ana"), signed("ben")
+    held = parts.desk.claim("ben")
+    full()
+    assert ana.post("/signout").status_code == 303
+    with pytest.raises(QueueUnavailable):  # a link made for ben is not spoilt, and that is said
+        parts.sessions.revoke("ben")
+    assert ben.get("/probe").status_code == 303
+    assert parts.desk.claim("kim").flag == held.flag
