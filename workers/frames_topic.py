@@ -24,6 +24,8 @@ from workers.settings import MIB, KafkaSettings
 logger = logging.getLogger(__name__)
 
 IN_FLIGHT_BYTES: Final = 64 * MIB
+REQUESTS_IN_FLIGHT: Final = 1
+"""With more, and without idempotence, a retry puts a stream's messages in another order."""
 SEND_TIMEOUT_S: Final = 30.0
 Report = Callable[[Exception | None], None]
 
@@ -137,6 +139,7 @@ class _KafkaPythonProducer:
             self._producer = KafkaProducer(
                 **client_config(settings),
                 enable_idempotence=False,
+                max_in_flight_requests_per_connection=REQUESTS_IN_FLIGHT,
                 acks="all",
                 retries=10,
                 linger_ms=0,
@@ -182,6 +185,7 @@ class _LibrdkafkaProducer:
             librdkafka_config(settings)
             | {
                 "acks": "all",
+                "max.in.flight.requests.per.connection": REQUESTS_IN_FLIGHT,
                 "linger.ms": 0,
                 "message.max.bytes": settings.max_message_bytes + MIB,
                 "queue.buffering.max.kbytes": 2 * IN_FLIGHT_BYTES // 1024,
