@@ -122,6 +122,20 @@ def test_a_second_worker_that_joins_and_leaves_changes_no_flag(bench):
     expect_every_flag_once(bench)
 
 
+def test_a_worker_frozen_past_its_session_changes_no_flag_when_it_comes_back(bench):
+    first = bench.worker()
+    bench.publish_seconds(STREAMS, 0, 8)
+    wait_until(lambda: bench.flags(), 60)
+    first.process.send_signal(signal.SIGSTOP)
+    second = bench.worker()
+    bench.publish_seconds(STREAMS, 8, 16)
+    wait_until(lambda: second.has_settled(8 * len(STREAMS)), 60)
+    first.process.send_signal(signal.SIGCONT)
+    assert second.stop() == 0
+    run_to_the_end(bench, already=16)
+    expect_every_flag_once(bench)
+
+
 def test_sigterm_hands_over_what_is_not_done(fast_bench):
     first = fast_bench.worker()
     fast_bench.publish_seconds(STREAMS, 0, 20)

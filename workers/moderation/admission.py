@@ -62,6 +62,7 @@ class Admission:
         )
         lane = self._lanes[message.stream_id]
         lane.seen_s = time.monotonic()
+        lane.partition = record.partition
         self._judge(entry, lane, arrival)
         lane.taken_in = lane.taken_in.with_message(arrival.session_id, arrival.sequence)
         lane.entries.append(entry)

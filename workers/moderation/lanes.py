@@ -19,6 +19,7 @@ from workers.moderation.arena import Span
 from workers.moderation.incidents import Arrival, SequenceWindow, StreamState, state_from_bytes
 from workers.moderation.jobs import ScoredFrame
 from workers.moderation.source import Record
+from workers.moderation.watermark import Partition
 from workers.review.records import StreamRecord
 
 PARTS_REMEMBERED: Final = 64
@@ -105,6 +106,12 @@ class Lane:
     strikes: int = 0
     set_aside_until_s: float = 0.0
     seen_s: float = field(default_factory=time.monotonic)
+    partition: Partition | None = None
+    """Where its messages come from."""
+
+    def is_at_rest(self, unsettled: frozenset[str]) -> bool:
+        """Nothing of it is in work, and Redis holds its newest state."""
+        return not self.entries and not self.busy and self.stream_id not in unsettled
 
     def ready(self) -> Iterator[Entry]:
         """Takes finished entries off the head, as far as they are done."""
@@ -128,6 +135,7 @@ class Lanes:
 
     def __init__(self) -> None:
         self._lanes: dict[str, Lane] = {}
+        self._leaving: list[Lane] = []
 
     def __len__(self) -> int:
         return len(self._lanes)
@@ -151,6 +159,27 @@ class Lanes:
     def forget(self, stream_id: str) -> None:
         """Drops a lane: its state must be read again before its next message."""
         self._lanes.pop(stream_id, None)
+
+    @property
+    def leaving(self) -> frozenset[Partition]:
+        """Partitions whose messages must wait: should one come back, its streams are read anew."""
+        return frozenset(lane.partition for lane in self._leaving if lane.partition)
+
+    def hand_over(self, partitions: frozenset[Partition], unsettled: frozenset[str]) -> None:
+        """Partitions moved; `unsettled` are the streams whose state Redis does not hold yet.
+
+        Lanes at rest are dropped, and the others as soon as they are: another worker may change
+        a stream meanwhile, and Redis must not be read before it holds what this one did.
+        """
+        self._leaving += [lane for lane in self if lane.partition in partitions]
+        self.forget_left(unsettled)
+
+    def forget_left(self, unsettled: frozenset[str]) -> None:
+        """Drops leaving lanes whose work is done by now."""
+        for lane in self._leaving:
+            if lane.is_at_rest(unsettled):
+                self.forget(lane.stream_id)
+        self._leaving = [lane for lane in self._leaving if lane.stream_id in self]
 
     def forget_idle(self) -> None:
         """Drops lanes without work that have been silent for long."""

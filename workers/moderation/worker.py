@@ -84,6 +84,7 @@ class Worker:
         self._health = health
         self._ledger = OffsetLedger()
         self._records: list[Record] = []
+        self._epochs: dict[Partition, int] = {}
         self._refused: list[Outgoing] = []
         self._hand_over: _HandOver | None = None
         self._gauges_after_s = 0.0
@@ -152,6 +153,8 @@ class Worker:
         self._publish_refused()
         for entry in self._s.publisher.settled():
             self._settle(entry)
+        if self._s.lanes.leaving:
+            self._s.lanes.forget_left(self._s.publisher.stream_ids)
         self._consumer.commit(self._ledger.news())
         self._serve_hand_over()
         self._show_gauges()
@@ -186,17 +189,28 @@ class Worker:
 
     def _admit(self) -> None:
         """Lets records in that Kafka delivered; while Redis is away they wait."""
-        self._records += self._consumer.take()
-        if not self._records:
+        taken = self._consumer.take()
+        self._note_assignments(taken)
+        self._records += taken
+        leaving = self._s.lanes.leaving
+        admitted = [record for record in self._records if record.partition not in leaving]
+        if not admitted:
             return
         try:
-            entries = self._s.admission.admit(self._records)
+            entries = self._s.admission.admit(admitted)
         except QueueUnavailable as error:
             self._health.obstruct("redis", str(error))
             return
-        self._records = []
+        self._records = [record for record in self._records if record.partition in leaving]
         for entry in entries:
             self._enter(entry)
+
+    def _note_assignments(self, taken: list[Record]) -> None:
+        """A partition may come back after another worker had it, handed over or lost."""
+        moved = {r.partition for r in taken if self._epochs.get(r.partition, r.epoch) != r.epoch}
+        if moved:
+            self._s.lanes.hand_over(frozenset(moved), self._s.publisher.stream_ids)
+        self._epochs.update((record.partition, record.epoch) for record in taken)
 
     def _enter(self, entry: Entry) -> None:
         record = entry.record
@@ -324,11 +338,7 @@ class Worker:
             if position is not None:
                 hand_over.positions[partition] = position
             self._ledger.forget(partition)
-        # A lane that stays here must not be read back from Redis before its newest state is there.
-        unsettled = self._s.publisher.stream_ids
-        for lane in self._s.lanes:
-            if not lane.entries and not lane.busy and lane.stream_id not in unsettled:
-                self._s.lanes.forget(lane.stream_id)
+        self._s.lanes.hand_over(hand_over.partitions, self._s.publisher.stream_ids)
         self._hand_over = None
         hand_over.done.set()
 
