@@ -200,7 +200,7 @@ def _tables(
     for unit in rated:
         added = table([categories[rating] for rating in unit.ratings], size)
         by_stream[unit.stream_id] = by_stream.get(unit.stream_id, 0.0) + added
-    return np.array([sums.ravel() for sums in by_stream.values()]).reshape(-1, size * size)
+    return np.array([sums.ravel() for sums in by_stream.values()]).reshape(len(by_stream), size**2)
 
 
 def _pair_table(ratings: Sequence[int], size: int) -> Array:
@@ -253,6 +253,8 @@ def _over_streams(
         undefined: What to say where the statistic has no value.
     """
     streams = len(sums)
+    if not streams:
+        return Estimate(0, because="no flag was judged by two people yet")
     if streams < MIN_STREAMS:
         return Estimate(n, because=f"needs {MIN_STREAMS} streams, has {streams}")
     with np.errstate(divide="ignore", invalid="ignore"):

@@ -114,6 +114,12 @@ def test_agreement_where_every_verdict_is_the_same_has_no_number():
     assert found.because == "every verdict was the same"
 
 
+def test_agreement_of_nobody_has_no_number():
+    assert krippendorff_alpha([]).because == "no flag was judged by two people yet"
+    assert krippendorff_alpha([Rated("a", ("violent",))]).value is None
+    assert cohen_kappa([]).value is None
+
+
 def test_agreement_over_too_few_streams_has_no_number():
     units = [Rated("one", ("violent", "not_violent" if n % 3 else "violent")) for n in range(300)]
     found = krippendorff_alpha(units)
