@@ -6,15 +6,18 @@ import logging
 from typing import Any, Final
 from urllib.parse import quote
 
+from anyio.to_thread import run_sync
 from fastapi import Request
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, RedirectResponse, Response
 
-from workers.console.access import Denied, NotSignedIn, is_api
+from workers.console.access import Denied, NotSignedIn, is_api, signed_in
 from workers.console.cookies import is_https
 from workers.console.forms import FIELD, RequestForged
 from workers.console.headers import secure
+from workers.console.pages import render
+from workers.console.people import Person
 from workers.console.proxy import ProxyRefused
 from workers.console.rates import TooMany
 from workers.console.signing import AddressRefused
@@ -24,6 +27,7 @@ from workers.errors import (
     EvidenceUnavailable,
     QueueUnavailable,
     Retryable,
+    WorkerError,
 )
 
 logger = logging.getLogger(__name__)
@@ -37,8 +41,8 @@ async def answer(
     """A page or a problem document, by who asks; with `keep`, the page holds what was typed."""
     if is_api(request):
         return problem(status, title, text)
-    from workers.console.pages import render
-
+    if not hasattr(request.state, "person") and status < 500:
+        request.state.person = await run_sync(_person, request)
     response: Response = render(
         request,
         "message.html",
@@ -49,6 +53,14 @@ async def answer(
         again=request.url.path,
     )
     return response
+
+
+def _person(request: Request) -> Person | None:
+    """Who is signed in, for the page's navigation."""
+    try:
+        return signed_in(request)
+    except WorkerError:
+        return None
 
 
 def problem(status: int, title: str, text: str, **more: Any) -> JSONResponse:
