@@ -273,10 +273,12 @@ def _resampled(sums: Array, statistic: Callable[[Array], Array]) -> Array:
     streams = len(sums)
     # The same data give the same interval: a page that is loaded again must not flicker.
     random = np.random.default_rng(0)
-    evenly = np.full(streams, 1 / streams)
     rows = max(1, _CHUNK // streams)
     blocks: list[Any] = []
     for start in range(0, ROUNDS, rows):
-        times = random.multinomial(streams, evenly, size=min(rows, ROUNDS - start))
-        blocks.append(statistic(times @ sums))
+        count = min(rows, ROUNDS - start)
+        drawn = random.integers(streams, size=(count, streams))
+        drawn += np.arange(count)[:, None] * streams
+        times = np.bincount(drawn.ravel(), minlength=count * streams)
+        blocks.append(statistic(times.reshape(count, streams).astype(float) @ sums))
     return np.concatenate(blocks)

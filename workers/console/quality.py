@@ -1,6 +1,7 @@
 """The quality page: how well people agree, what they overturn, what the model is worth.
 
-Figures are worked out at most once a minute for each span of time, whoever asks.
+Figures are worked out at most once a minute for each span of time, whoever asks, and less often
+where that takes long: pages that people wait for come first.
 """
 
 from __future__ import annotations
@@ -51,6 +52,8 @@ from workers.console.plots import (
 
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 FRESH_S: Final = 60.0
+SHARE_OF_TIME: Final = 20
+"""Figures are kept for this many times as long as they took: 5 % of one core at most."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,22 +93,26 @@ class Quality:
 
 
 class QualityBook:
-    """Keeps the figures of each stretch for a minute; safe for several threads."""
+    """Keeps the figures of each stretch for a while; safe for several threads."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._kept: dict[str, tuple[float, Quality]] = {}
+        """Until when they are fresh, by the monotonic clock, and the figures."""
 
     def of(self, parts: ConsoleParts, stretch: Stretch) -> Quality:
         """Raises QueueUnavailable where the decisions cannot be read."""
         with self._lock:
             kept = self._kept.get(stretch.word)
-            if kept is not None and time.monotonic() - kept[0] < FRESH_S:
+            began_s = time.monotonic()
+            if kept is not None and began_s < kept[0]:
                 return kept[1]
             now = datetime.now(UTC)
             first = start_of(stretch.step, now - stretch.lasts + stretch.step)
             found = quality(judged_from(parts.history.since(first)), first, now, stretch.step)
-            self._kept[stretch.word] = (time.monotonic(), found)
+            ended_s = time.monotonic()
+            fresh_s = max(FRESH_S, (ended_s - began_s) * SHARE_OF_TIME)
+            self._kept[stretch.word] = (ended_s + fresh_s, found)
             return found
 
 
