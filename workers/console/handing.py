@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Form, Request
@@ -162,7 +163,8 @@ def _prolonged(
             return JSONResponse({"lost": text}, 409)
         return lost(request, parts, person, flag_id, note, Answer.STALE)
     if wants_json(request):
-        return JSONResponse({"ends_at": iso(ends_at)})
+        left = ends_at - datetime.now(UTC)
+        return JSONResponse({"ends_at": iso(ends_at), "left_s": left.total_seconds()})
     parts.notepad.say(person.name, f"Yours for {lasting(wanted)}.", "info")
     return to_work()
 

@@ -1,30 +1,23 @@
 // Makes the console quicker: keys, reveals in place, a lease clock, live counts. Every page works
 // without it: it only sends the forms that are there, and puts the answer's <main> in their place.
 
-const $ = (selector, root = document) => root.querySelector(selector);
-const $$ = (selector, root = document) => [...root.querySelectorAll(selector)];
+import { cover, pick, picked, play, reveal, revealStep, slower } from "./evidence.js";
+import { $, $$, ask, bodyOf, notice, say, view } from "./view.js";
+
 const ACTIVE_MS = 60_000; // after so long without a key or a pointer nobody is at the page
+const RENEW_EVERY_MS = 10_000;
 const RENEW_BELOW = 0.6; // share of the lease left at which an active page renews it
 
-let page = null; // what is on the screen now: see mounted()
-let busy = false;
 let lastActive = performance.now();
-
-function say(text, urgent = false) {
-  const region = $(urgent ? "#live-urgent" : "#live-polite");
-  region.textContent = "";
-  // A region that gets the same text twice says nothing: empty first, then fill.
-  requestAnimationFrame(() => { region.textContent = text; });
-}
 
 // ---- the page that is shown
 
 function mounted() {
   const root = $("[data-work], [data-idle]");
-  page = null;
+  view.page = null;
   if (!root) return;
   const leftS = Number(root.dataset.leftS || 0);
-  page = {
+  view.page = {
     root,
     flag: root.dataset.work || "",
     keys: root.dataset.keysOn === "yes" ? JSON.parse(root.dataset.keys) : {},
@@ -32,16 +25,16 @@ function mounted() {
     leaseS: leftS,
     fullS: Math.max(leftS, 1),
     warnS: Number(root.dataset.warnS || 60),
-    serverMs: Date.parse(root.dataset.endsAt || "") - leftS * 1000,
     warned: false,
     over: false,
     renewing: false,
+    renewedAt: performance.now(),
     armed: null,
     coverAt: 0,
     undoUntil: 0,
   };
   const undo = $("[data-undo]");
-  if (undo) page.undoUntil = page.at + Number(undo.dataset.leftS) * 1000;
+  if (undo) view.page.undoUntil = view.page.at + Number(undo.dataset.leftS) * 1000;
   restoreNote();
   countNote();
   tick();
@@ -65,32 +58,14 @@ function swap(html, url) {
   else say([said, heading].filter(Boolean).map((node) => node.textContent.trim()).join(" "));
 }
 
-function notice(text, kind = "bad") {
-  $$("[data-notice]").forEach((old) => old.remove());
-  const box = document.createElement("div");
-  box.className = `notice is-${kind}`;
-  box.dataset.notice = "";
-  const line = document.createElement("p");
-  line.textContent = text;
-  box.append(line);
-  page?.root.prepend(box);
-  say(text, true);
-}
-
 // ---- sending forms
 
-function bodyOf(form, submitter) {
-  const data = new URLSearchParams(new FormData(form));
-  if (submitter?.name) data.set(submitter.name, submitter.value);
-  return data;
-}
-
 async function send(form, submitter) {
-  if (busy) return;
-  busy = true;
+  if (view.busy) return;
+  view.busy = true;
   const main = $("main");
   main.setAttribute("aria-busy", "true");
-  const flag = page?.flag;
+  const flag = view.page?.flag;
   try {
     const answer = await fetch(submitter?.getAttribute("formaction") || form.getAttribute("action"), {
       method: "POST", body: bodyOf(form, submitter), headers: { Accept: "text/html" },
@@ -106,29 +81,14 @@ async function send(form, submitter) {
   } catch {
     notice("The console cannot be reached. Nothing was lost: your note is still here. Try again.");
   } finally {
-    busy = false;
+    view.busy = false;
     main.removeAttribute("aria-busy");
   }
 }
 
-async function ask(path, fields) {
-  const form = $("#decide");
-  const data = bodyOf(form);
-  for (const [name, value] of Object.entries(fields)) data.set(name, value);
-  const answer = await fetch(`/work/${page.flag}/${path}`, {
-    method: "POST", body: data, headers: { Accept: "application/json" },
-  });
-  const kind = answer.headers.get("content-type") || "";
-  if (!kind.startsWith("application/json")) {
-    if (new URL(answer.url).pathname === "/signin") location.assign(answer.url);
-    throw new Error(`status ${answer.status}`);
-  }
-  return { status: answer.status, told: await answer.json() };
-}
-
 document.addEventListener("submit", (event) => {
   const form = event.target;
-  if (!page || !page.root.contains(form) || form.method !== "post") return;
+  if (!view.page || !view.page.root.contains(form) || form.method !== "post") return;
   event.preventDefault();
   const act = event.submitter?.dataset.act;
   if (act === "pick") pick(event.submitter);
@@ -138,152 +98,24 @@ document.addEventListener("submit", (event) => {
   else send(form, event.submitter);
 });
 
-// ---- looking at evidence
-
-function caption(text) {
-  const place = $("[data-caption]");
-  if (place) place.textContent = text;
-}
-
-function picked() {
-  return $(".strip-shot[aria-current]");
-}
-
-function pick(shot) {
-  if (!shot) return;
-  const wasClear = $("#stage")?.dataset.level !== "blurred";
-  $$(".strip-shot[aria-current]").forEach((old) => old.removeAttribute("aria-current"));
-  shot.setAttribute("aria-current", "true");
-  shot.scrollIntoView({ block: "nearest", inline: "nearest" });
-  blurStage(shot);
-  if (wasClear) ask("look", { picture: shot.value }).catch(() => {});
-  say(caption_of(shot));
-}
-
-function caption_of(shot) {
-  const shots = $$(".strip-shot");
-  return `Picture ${shots.indexOf(shot) + 1} of ${shots.length} · ${shot.dataset.at} · score ${shot.dataset.score}`;
-}
-
-function blurStage(shot) {
-  const stage = $("#stage");
-  if (!stage || !shot) return;
-  stage.dataset.level = "blurred";
-  stage.dataset.name = shot.value;
-  for (const [act, level] of [["grey", "grey"], ["colour", "colour"]]) {
-    const button = $(`[data-act=${act}]`, stage);
-    if (button) button.value = `${level}:${shot.value}`;
-  }
-  put(picture(shot.dataset.src, $("img", shot)?.alt || caption_of(shot)));
-  caption(caption_of(shot));
-  page.coverAt = 0;
-}
-
-function picture(src, alt) {
-  const image = new Image(640, 360);
-  image.className = "stage-picture";
-  image.alt = alt;
-  image.src = src;
-  return image;
-}
-
-function put(shown) {
-  const old = $(".stage-picture, .stage-clip");
-  if (old?.pause) old.pause();
-  old?.replaceWith(shown);
-  $("[data-act=slower]")?.remove();
-}
-
-function cover() {
-  const stage = $("#stage");
-  if (!stage || stage.dataset.level === "blurred") return;
-  blurStage(picked());
-  ask("look", { picture: stage.dataset.name }).catch(() => {});
-  say("Blurred again.");
-}
-
-async function reveal(show) {
-  const stage = $("#stage");
-  if (!stage || busy) return;
-  const shown = page;
-  try {
-    const { status, told } = await ask("reveal", { show });
-    if (page !== shown) return;
-    if (status !== 200) return notice(told.refused || "This cannot be shown.", "warn");
-    if (told.level === "clip") showClip(told.src);
-    else {
-      const image = picture(told.src, `${caption_of(picked())}, in ${told.level}`);
-      await image.decode();
-      if (page !== shown || stage.dataset.name !== picked()?.value) return;
-      put(image);
-    }
-    stage.dataset.level = told.level;
-    page.coverAt = performance.now() + told.lasts_s * 1000;
-    say(told.level === "clip" ? "The clip is here, paused and without sound." : `Shown in ${told.level}.`);
-  } catch {
-    notice("This evidence cannot be shown: it is gone, or the console cannot be reached.", "warn");
-  }
-}
-
-function showClip(src) {
-  const clip = document.createElement("video");
-  clip.className = "stage-clip";
-  clip.controls = clip.muted = clip.playsInline = true;
-  clip.preload = "metadata";
-  clip.setAttribute("aria-label", "Clip of the incident, without sound");
-  clip.src = src;
-  put(clip);
-  caption("Clip, without sound");
-  const speed = document.createElement("button");
-  speed.type = "button";
-  speed.className = "button is-small";
-  speed.dataset.act = "slower";
-  speed.textContent = "Speed 1×";
-  speed.addEventListener("click", slower);
-  $(".stage-steps").append(speed);
-  clip.focus();
-}
-
-function slower() {
-  const clip = $(".stage-clip");
-  if (!clip) return;
-  clip.playbackRate = { 1: 0.5, 0.5: 0.25 }[clip.playbackRate] || 1;
-  const words = { 1: "1×", 0.5: "½×", 0.25: "¼×" }[clip.playbackRate];
-  const button = $("[data-act=slower]");
-  if (button) button.textContent = `Speed ${words}`;
-  say(`Speed ${words}`);
-}
-
-function play() {
-  const clip = $(".stage-clip");
-  if (!clip) return $("[data-act=clip]:not([disabled])")?.click();
-  if (clip.paused) clip.play().catch(() => {});
-  else clip.pause();
-}
-
-function revealStep() {
-  const stage = $("#stage");
-  const next = { blurred: "grey", grey: "colour", clip: "grey" }[stage?.dataset.level];
-  if (next) $(`[data-act=${next}]:not([disabled])`, stage)?.click();
-}
-
 // ---- lease
 
 function leftS() {
-  return page.leaseS - (performance.now() - page.at) / 1000;
+  return view.page.leaseS - (performance.now() - view.page.at) / 1000;
 }
 
 async function renew(asked) {
-  if (!page?.flag || page.renewing || page.over) return;
-  const shown = page;
-  page.renewing = true;
+  if (!view.page?.flag || view.page.renewing || view.page.over) return;
+  const shown = view.page;
+  view.page.renewing = true;
+  view.page.renewedAt = performance.now();
   try {
     const { status, told } = await ask("renew", {});
-    if (page !== shown) return;
+    if (view.page !== shown) return;
     if (status === 409) return lose(told.lost);
-    const serverNow = page.serverMs + (performance.now() - page.at);
-    page.leaseS = (Date.parse(told.ends_at) - serverNow) / 1000 + (performance.now() - page.at) / 1000;
-    page.warned = false;
+    // What is left is the server's word: a browser's clock stands still while a laptop sleeps.
+    view.page.leaseS = told.left_s + (performance.now() - view.page.at) / 1000;
+    view.page.warned = false;
     $("#lease time").textContent = new Date(told.ends_at).toISOString().slice(11, 19);
     if (asked) say("Extended.");
   } catch {
@@ -294,31 +126,36 @@ async function renew(asked) {
 }
 
 function lose(text) {
-  page.over = true;
+  view.page.over = true;
   $("#lease").className = "lease is-over";
   $("#lease p").textContent = "Your lease ended.";
   notice(`${text} Your note is kept below.`);
 }
 
 function tick() {
-  if (!page) return;
+  if (!view.page) return;
   const now = performance.now();
-  if (page.undoUntil && now > page.undoUntil) {
+  if (view.page.undoUntil && now > view.page.undoUntil) {
     $("[data-undo]")?.remove();
-    page.undoUntil = 0;
+    view.page.undoUntil = 0;
   }
-  if (page.coverAt && now > page.coverAt) cover();
-  if (!page.flag || page.over) return;
+  if (view.page.coverAt && now > view.page.coverAt) cover();
+  if (!view.page.flag || view.page.over) return;
   const left = leftS();
   const clock = $("[data-left]");
   if (clock) clock.textContent = left > 0 ? ` · ${Math.floor(left / 60)}:${String(Math.floor(left % 60)).padStart(2, "0")} left` : "";
   const lease = $("#lease");
-  lease.classList.toggle("is-ending", left <= page.warnS);
+  lease.classList.toggle("is-ending", left <= view.page.warnS);
   const here = !document.hidden && now - lastActive < ACTIVE_MS;
-  if (left <= 0 || (here && left < page.fullS * RENEW_BELOW && left > 0 && !page.warned)) renew(false);
-  if (left > 0 && left <= page.warnS && !page.warned && !page.renewing) {
-    page.warned = true;
-    const key = page.keys.extend ? ` Press ${page.keys.extend.toUpperCase()} to extend.` : "";
+  const waited = now - view.page.renewedAt > RENEW_EVERY_MS;
+  if (here && waited && left < view.page.fullS * RENEW_BELOW) renew(false);
+  else if (!here && left <= 0) {
+    // Not asked for again: whoever left the page must not keep the flag from others.
+    lose("Your lease ended while you were away. If nobody took the flag yet, your verdict still counts.");
+  }
+  if (left > 0 && left <= view.page.warnS && !view.page.warned && !view.page.renewing) {
+    view.page.warned = true;
+    const key = view.page.keys.extend ? ` Press ${view.page.keys.extend.toUpperCase()} to extend.` : "";
     say(`Your lease ends in ${Math.round(left)} seconds.${key}`, true);
   }
 }
@@ -339,7 +176,7 @@ function countNote() {
 function restoreNote() {
   const note = $("#note");
   if (!note || note.value) return;
-  note.value = sessionStorage.getItem(`note:${page.flag}`) || "";
+  note.value = sessionStorage.getItem(`note:${view.page.flag}`) || "";
 }
 
 function dropNote(flag) {
@@ -349,14 +186,14 @@ function dropNote(flag) {
 document.addEventListener("input", (event) => {
   if (event.target.id !== "note") return;
   countNote();
-  sessionStorage.setItem(`note:${page.flag}`, event.target.value);
+  sessionStorage.setItem(`note:${view.page.flag}`, event.target.value);
 });
 
 // ---- keys
 
 function arm(name) {
   $$(".is-armed").forEach((old) => old.classList.remove("is-armed"));
-  page.armed = name;
+  view.page.armed = name;
   if (!name) return;
   const group = $(`[data-arm=${name}]`);
   group?.classList.add("is-armed");
@@ -372,8 +209,8 @@ function step(by) {
 
 const press = (act) => $(`main [data-act=${act}]:not([disabled])`)?.click();
 const DOES = {
-  next: () => press("next"), violent: () => page.flag && arm("violent"),
-  not_violent: () => page.flag && arm("not_violent"), unsure: () => press("unsure"),
+  next: () => press("next"), violent: () => view.page.flag && arm("violent"),
+  not_violent: () => view.page.flag && arm("not_violent"), unsure: () => press("unsure"),
   undo: () => press("undo"), skip: () => press("skip"), hold: () => press("hold"),
   extend: () => press("extend"), reveal: revealStep, cover, play, slower,
   previous: () => step(-1), following: () => step(1), note: () => $("#note")?.focus(),
@@ -382,18 +219,18 @@ const DOES = {
 
 document.addEventListener("keydown", (event) => {
   lastActive = performance.now();
-  if (!page || event.repeat || event.ctrlKey || event.metaKey || event.altKey || event.isComposing) return;
+  if (!view.page || event.repeat || event.ctrlKey || event.metaKey || event.altKey || event.isComposing) return;
   const field = event.target.closest("input:not([type=checkbox]), textarea, select");
   if (event.key === "Escape") {
     if (field) $("main h1")?.focus();
     return arm(null);
   }
   if (field || $("dialog[open]")) return;
-  if (/^[1-9]$/.test(event.key) && page.armed) {
+  if (/^[1-9]$/.test(event.key) && view.page.armed) {
     event.preventDefault();
-    return $(`[data-arm=${page.armed}] [data-digit="${event.key}"]`)?.click();
+    return $(`[data-arm=${view.page.armed}] [data-digit="${event.key}"]`)?.click();
   }
-  const action = Object.keys(page.keys).find((name) => page.keys[name] && page.keys[name] === event.key.toLowerCase());
+  const action = Object.keys(view.page.keys).find((name) => view.page.keys[name] && view.page.keys[name] === event.key.toLowerCase());
   if (!action || !DOES[action]) return;
   event.preventDefault();
   DOES[action]();
