@@ -85,14 +85,26 @@ class AuditLog:
 
     @contextmanager
     def _locked(self) -> Iterator[int]:
-        if self._fd is None:
-            self.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-            self._fd = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
+        if self._fd is None or not _is_still(self._fd, self.path):
+            self._open()
+        assert self._fd is not None
         fcntl.flock(self._fd, fcntl.LOCK_EX)
         try:
             yield self._fd
         finally:
             fcntl.flock(self._fd, fcntl.LOCK_UN)
+
+    def _open(self) -> None:
+        """Opens the file that is at the path now: one that was moved away takes no more entries."""
+        if self._fd is not None:
+            with self._syncing:  # other threads still wait for the old file's entries
+                os.fdatasync(self._fd)
+                self._synced = self._written
+                os.close(self._fd)
+                self._fd = None
+        self.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self._fd = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
+        self._known = (0, 0, START)
 
     def _mend(self, fd: int) -> None:
         """Reads where the log stands, and closes a line that a crash left unfinished."""
@@ -212,6 +224,13 @@ def _tail(fd: int, size: int) -> tuple[bytes, int, str]:
         except (ValueError, KeyError, TypeError):
             continue
     return torn, 0, START
+
+
+def _is_still(fd: int, path: Path) -> bool:
+    try:
+        return os.path.samestat(os.fstat(fd), os.stat(path))
+    except FileNotFoundError:
+        return False
 
 
 def _text(entry: dict[str, Any]) -> bytes:

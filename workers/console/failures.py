@@ -82,7 +82,7 @@ async def _typed(request: Request) -> dict[str, str]:
     return {
         name: value[:KEPT_CHARACTERS]
         for name, value in form.items()
-        if isinstance(value, str) and name not in (FIELD, "password", "token")
+        if isinstance(value, str) and name not in (FIELD, "password")
     }
 
 

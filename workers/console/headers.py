@@ -29,7 +29,7 @@ HEADERS: Final = {
     "Permissions-Policy": "camera=(), microphone=(), geolocation=(), payment=(), usb=()",
     "X-Frame-Options": "DENY",
 }
-TRANSPORT: Final = "max-age=31536000; includeSubDomains"
+TRANSPORT: Final = "max-age=31536000"
 STATIC: Final = "/static/"
 KEPT: Final = "public, max-age=31536000, immutable"
 

@@ -69,15 +69,24 @@ def add(
     name: str, roles: tuple[str, ...], title: str, no_password: bool, password_stdin: bool
 ) -> None:
     """Add somebody; asks for a password."""
-    password: str | None = None
-    if password_stdin:
-        password = sys.stdin.readline().rstrip("\r\n")
-    elif not no_password:
-        password = click.prompt("Password", hide_input=True, confirmation_prompt=True)
+    password = None if no_password else _password(password_stdin)
     with _parts() as parts:
         parts.people.add(name, known_roles(roles), title, password)
         parts.audit.append("command", "people.add", name, roles=",".join(sorted(roles)))
     click.echo(f"{name} added")
+
+
+@people.command("set-password", epilog="Example: flagpost console people set-password ana")
+@click.argument("name")
+@click.option("--password-stdin", is_flag=True, help="Read the password from standard input.")
+def set_password(name: str, password_stdin: bool) -> None:
+    """Give somebody another password, and end their sessions."""
+    password = _password(password_stdin)
+    with _parts() as parts:
+        parts.people.set_password(name, password)
+        _revoke(parts, name)
+        parts.audit.append("command", "people.set-password", name)
+    click.echo(f"{name}: password changed")
 
 
 @people.command("list", epilog="Example: flagpost console people list --json")
@@ -169,6 +178,12 @@ def remove_token(name: str) -> None:
         parts.tokens.remove(name)
         parts.audit.append("command", "token.remove", name)
     click.echo(f"{name} removed")
+
+
+def _password(from_stdin: bool) -> str:
+    if from_stdin:
+        return sys.stdin.readline().rstrip("\r\n")
+    return str(click.prompt("Password", hide_input=True, confirmation_prompt=True))
 
 
 def _running(settings: ConsoleSettings) -> str:

@@ -94,19 +94,25 @@ class _PlainLines:
         self._next_s = moment.elapsed_s + 10
         score = moment.score
         found = f", found {score.flagged} of {score.incidents}" if score else ""
+        decided = f", {moment.decided} decided" if moment.decided else ""
         self._console.print(
-            f"{moment.elapsed_s:5.0f} s: {moment.stage}, {len(moment.flags)} flags{found}, "
-            f"{moment.frames_per_second:.0f} frames/s, {moment.worker.lag} messages behind"
+            f"{moment.elapsed_s:5.0f} s: {moment.stage}, {len(moment.flags)} flags{found}{decided}"
+            f", {moment.frames_per_second:.0f} frames/s, {moment.worker.lag} messages behind"
         )
 
     def _invite(self, moment: Moment) -> None:
         """Tells the sign-in address: at once, with the first flag, and after each use."""
-        first_flag = bool(moment.flags) and not self._had_flags
-        if moment.sign_in and (first_flag or moment.sign_in != self._invited):
-            self._had_flags = bool(moment.flags)
-            self._invited = moment.sign_in
-            what = "A flag is waiting" if moment.flags else "Review console"
-            self._console.print(f"{what}: {moment.sign_in}", soft_wrap=True, highlight=False)
+        if not moment.sign_in:
+            return
+        if moment.flags and not self._had_flags:
+            self._say("A flag is waiting", moment.sign_in)
+        elif moment.sign_in != self._invited:
+            self._say("Another sign-in" if self._invited else "Review console", moment.sign_in)
+        self._had_flags = bool(moment.flags)
+
+    def _say(self, what: str, address: str) -> None:
+        self._invited = address
+        self._console.print(f"{what}: {address}", soft_wrap=True, highlight=False)
 
 
 def _table(summary: dict[str, Any]) -> Table:

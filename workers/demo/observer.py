@@ -22,6 +22,7 @@ from schemas.frames import capture_time
 from schemas.truth import AmbiguousSpan, TrueIncident
 from workers.demo.scoreboard import Score, SeenFlag, score
 from workers.errors import WorkerError
+from workers.review.board import Board
 from workers.review.desk import ReviewDesk
 from workers.settings import RedisSettings
 
@@ -52,6 +53,7 @@ class Observer:
 
     def __init__(self, redis: RedisSettings, metrics_port: int, truth: Path | None) -> None:
         self._desk = ReviewDesk(redis)
+        self._board = Board(redis)
         self._address = f"http://127.0.0.1:{metrics_port}"
         self._truth = truth
 
@@ -77,6 +79,10 @@ class Observer:
     def score(self, until: datetime | None = None) -> Score:
         return score(self.truth(), self.flags(), until or datetime.now(UTC))
 
+    def decided(self) -> int:
+        """Flags that people decided."""
+        return self._board.counts().decided
+
     def worker(self) -> WorkerNumbers:
         """The worker's metrics; zeros while it does not answer."""
         try:
@@ -88,6 +94,7 @@ class Observer:
 
     def close(self) -> None:
         self._desk.close()
+        self._board.close()
 
     def _is_ready(self) -> bool:
         try:

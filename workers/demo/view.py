@@ -27,6 +27,7 @@ class Moment:
     frames_per_second: float
     worker: WorkerNumbers
     flags: list[SeenFlag]
+    decided: int
     score: Score | None
     evidence: str
     sign_in: str | None
@@ -65,7 +66,10 @@ def _numbers(moment: Moment) -> Table:
         *_pair("frames scored a second", f"{moment.frames_per_second:.0f}"),
         *_pair("messages behind", str(moment.worker.lag)),
     )
-    table.add_row(*_pair("flags", str(len(moment.flags))), *_pair("worker", _state(moment.worker)))
+    table.add_row(
+        *_pair("flags", f"{len(moment.flags)}, {moment.decided} decided"),
+        *_pair("worker", _state(moment.worker)),
+    )
     if moment.score is not None:
         table.add_row(*_found(moment.score))
         table.add_row(*_delay(moment.score))

@@ -124,6 +124,14 @@ def test_reading_makes_no_log(path):
     assert not path.exists()
 
 
+def test_a_log_that_was_moved_away_is_begun_anew(three, log):
+    _, head = verify(three)
+    three.rename(three.with_suffix(".old"))
+    log.append("ana", "sign-in")
+    assert verify(three)[0] == 1
+    assert verify(three.with_suffix(".old")) == (3, head)
+
+
 def test_the_log_is_for_its_owner_only(three):
     assert three.stat().st_mode & 0o077 == 0
 

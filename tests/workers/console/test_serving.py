@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 
 import httpx2
@@ -17,6 +18,7 @@ from tests.servers import wait_until
 from tests.workers.operations.commands import run
 from workers.brokers import free_port
 from workers.console.audit import verify
+from workers.console.people import Role
 from workers.console.serving import check
 from workers.console.state import ConsoleState
 from workers.errors import ConfigurationRejected
@@ -162,6 +164,18 @@ def test_a_second_process_that_starts_at_once_shares_the_secret(tmp_path):
         for _ in range(4)
     ]
     assert len({started.communicate()[0] for started in starts}) == 1
+
+
+def test_a_link_is_good_for_another_try_after_redis_was_away(client, parts, redis_server):
+    token = parts.links.make("ana", [Role.REVIEWER], timedelta(minutes=1))
+    client.get(f"/in/{token}")
+    redis_server.freeze()
+    try:
+        assert token in client.post("/signin/link", token=token).text
+    finally:
+        redis_server.thaw()
+    wait_until(lambda: parts.links.is_open(token))
+    assert client.post("/signin/link", token=token).status_code == 303
 
 
 def test_redis_that_is_away_is_said_and_what_was_typed_is_kept(app, signed, redis_server):

@@ -33,7 +33,17 @@ def console(tmp_path: Path, redis_settings) -> Iterator[ReviewConsole]:
 
 def moment(sign_in: str | None, flags: int = 0, elapsed_s: float = 1.0) -> Moment:
     return Moment(
-        "live", elapsed_s, None, 1, 0.0, WorkerNumbers(), [None] * flags, None, "evidence", sign_in
+        "live",
+        elapsed_s,
+        None,
+        1,
+        0.0,
+        WorkerNumbers(),
+        [None] * flags,
+        0,
+        None,
+        "evidence",
+        sign_in,
     )
 
 
@@ -71,7 +81,7 @@ def test_plain_output_tells_the_way_in_at_once_with_the_first_flag_and_after_eac
     assert told == [
         f"Review console: {LINK}",
         f"A flag is waiting: {LINK}",
-        f"A flag is waiting: {other}",
+        f"Another sign-in: {other}",
     ]
 
 
