@@ -45,15 +45,21 @@ def cpu_s(pid: int) -> float:
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
-def report(name: str, **figures: Any) -> None:
-    machine = {
+def machine() -> dict[str, Any]:
+    """What the figures were measured on, and how busy it was."""
+    return {
         "cores": len(os.sched_getaffinity(0)),
         "processor": _processor(),
         "load": [round(load, 2) for load in os.getloadavg()],
         "python": platform.python_version(),
     }
+
+
+def report(name: str, **figures: Any) -> None:
     engine = {"bundle": BUNDLE, "backend": BACKEND, "precision": PRECISION, "client": CLIENT}
-    sys.stdout.write("\n" + json.dumps({"benchmark": name, **figures, **engine, **machine}) + "\n")
+    sys.stdout.write(
+        "\n" + json.dumps({"benchmark": name, **figures, **engine, **machine()}) + "\n"
+    )
 
 
 def _processor() -> str:
