@@ -100,7 +100,7 @@ def test_several_flags_are_decided_by_keyboard_after_all_were_seen(desk, parts):
     page.goto(desk.address + "/streams/room%2F7")
     page.get_by_role("button", name="Choose all").focus()
     page.keyboard.press("Enter")
-    page.get_by_label("Verdict").select_option("not_violent:game")
+    page.get_by_label("Verdict", exact=True).select_option("not_violent:game")
     page.get_by_role("button", name="Look at them").focus()
     page.keyboard.press("Enter")
     expect(page.get_by_role("heading", level=1)).to_contain_text("Decide 3 flags")
