@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import httpx2
 import pytest
 from joserfc.jwk import RSAKey
@@ -91,7 +93,7 @@ def test_somebody_without_a_role_is_told_and_logged(browser, provider, console):
     assert console[1].sessions.signed_in() == ()
 
 
-LIES = {
+LIES: dict[str, dict[str, Any]] = {
     "another issuer": {"claims": {"iss": "http://evil.test"}},
     "no issuer": {"claims": {"iss": None}},
     "another audience": {"claims": {"aud": "another-client"}},

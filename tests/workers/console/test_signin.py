@@ -8,6 +8,7 @@ import pytest
 
 from tests.servers import wait_until
 from workers.console.links import LinkRefused
+from workers.console.parts import ConsoleParts
 from workers.console.people import Role
 from workers.console.signin import own_path
 
@@ -16,7 +17,7 @@ PASSWORD = "correct horse battery"
 
 
 @pytest.fixture
-def token(parts) -> str:
+def token(parts: ConsoleParts) -> str:
     return parts.links.make("ana", [Role.REVIEWER], MINUTE)
 
 

@@ -21,7 +21,7 @@ def signer() -> MediaSigner:
 
 
 @pytest.fixture
-def token(signer) -> str:
+def token(signer: MediaSigner) -> str:
     return signer.sign(ANA, "F1", "03.jpg", Level.GREY, MINUTE)
 
 

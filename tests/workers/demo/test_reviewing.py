@@ -11,11 +11,13 @@ import pytest
 from rich.console import Console
 
 from tests.servers import wait_until
+from tests.workers.review.flags import START, flag
 from workers.brokers import free_port
 from workers.demo.command import _PlainLines
 from workers.demo.observer import WorkerNumbers
 from workers.demo.processes import Places
 from workers.demo.reviewing import ReviewConsole
+from workers.demo.scoreboard import SeenFlag
 from workers.demo.view import Moment, drawn
 from workers.settings import KafkaSettings
 
@@ -31,20 +33,9 @@ def console(tmp_path: Path, redis_settings) -> Iterator[ReviewConsole]:
     running.stop()
 
 
-def moment(sign_in: str | None, flags: int = 0, elapsed_s: float = 1.0) -> Moment:
-    return Moment(
-        "live",
-        elapsed_s,
-        None,
-        1,
-        0.0,
-        WorkerNumbers(),
-        [None] * flags,
-        0,
-        None,
-        "evidence",
-        sign_in,
-    )
+def moment(sign_in: str | None, flags: int = 0) -> Moment:
+    seen = [SeenFlag(flag(number), START) for number in range(flags)]
+    return Moment("live", 1.0, None, 1, 0.0, WorkerNumbers(), seen, 0, None, "evidence", sign_in)
 
 
 def test_its_address_signs_in_once_and_then_there_is_another(console):
