@@ -23,6 +23,7 @@ def guide(request: Request, person: Signed, parts: Parts) -> Response:
     return render(
         request,
         "guide.html",
+        preferences=preferences,
         keys=[(key.upper(), does) for key, does in keys if key],
         keys_on=preferences.keys_on,
         start_key=preferences.keys["next"].upper() if preferences.keys_on else "",

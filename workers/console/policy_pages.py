@@ -17,7 +17,7 @@ from starlette.datastructures import FormData
 from starlette.responses import RedirectResponse, Response
 
 from schemas.flags import Severity
-from schemas.policies import DEFAULT_POLICIES, Policy
+from schemas.policies import DEFAULT_POLICIES, MOST_POLICIES, Policy
 from workers.console.access import needs
 from workers.console.pages import render
 from workers.console.parts import ConsoleParts, Parts
@@ -136,6 +136,8 @@ def policies_from(rows: Sequence[Row]) -> tuple[tuple[Policy, ...], list[str]]:
             ]
     codes = [policy.code for policy in policies]
     problems += [f"{code}: there are two policies of this code" for code in _doubled(codes)]
+    if len(rows) > MOST_POLICIES:
+        problems.append(f"There are {len(rows)} policies; {MOST_POLICIES} fit")
     if not any(policy.active for policy in policies) and not problems:
         problems.append("No policy would be in force: nothing could be called violent any more")
     return tuple(policies), problems

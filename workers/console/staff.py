@@ -10,7 +10,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated, Final
-from urllib.parse import quote, urlencode
 
 from fastapi import APIRouter, Depends, Form, Request
 from starlette.responses import RedirectResponse, Response
@@ -35,7 +34,6 @@ DONE: Final = {
     "removed": "{name} was removed and signed out everywhere.",
     "revoked": "{name} was signed out everywhere. What they held went back to the queue.",
 }
-"""What happened, by the word in the address: no text comes from there."""
 
 router = APIRouter()
 Admin = Annotated[Person, Depends(needs(Right.MANAGE_PEOPLE))]
@@ -64,12 +62,10 @@ class Colleague:
 
 
 @router.get("/people")
-def people_page(
-    request: Request, _admin: Admin, parts: Parts, done: str = "", name: str = ""
-) -> Response:
+def people_page(request: Request, admin: Admin, parts: Parts) -> Response:
     """Everybody who may sign in here or is signed in."""
-    said = DONE[done].format(name=name[:80]) if done in DONE else ""
-    return _page(request, parts, said=said)
+    said = parts.notepad.said(admin.name)
+    return _page(request, parts, said=said.text if said else "")
 
 
 @router.post("/people")
@@ -90,7 +86,7 @@ def add_person(
         typed = {"name": name, "title": title, "roles": roles}
         return _page(request, parts, status=422, problem=str(error), typed=typed)
     parts.audit.append(admin.name, "people.add", name, roles=",".join(sorted(roles)))
-    return _done("added", name)
+    return _done(parts, admin, "added", name.strip())
 
 
 @router.post("/people/roles")
@@ -109,7 +105,7 @@ def set_roles(
     except ConfigurationRejected as error:
         return _page(request, parts, status=422, problem=str(error))
     parts.audit.append(admin.name, "people.set-roles", name, roles=",".join(sorted(roles)))
-    return _done("roles", name)
+    return _done(parts, admin, "roles", name)
 
 
 @router.post("/people/remove")
@@ -121,14 +117,14 @@ def remove_person(request: Request, admin: Admin, parts: Parts, name: Text) -> R
     except ConfigurationRejected as error:
         return _page(request, parts, status=422, problem=str(error))
     _revoke(parts, admin, name, "people.remove")
-    return _done("removed", name)
+    return _done(parts, admin, "removed", name)
 
 
 @router.post("/people/revoke")
 def revoke_person(admin: Admin, parts: Parts, name: Text) -> Response:
     """Ends every session of somebody; what they hold goes back."""
     _revoke(parts, admin, name, "people.revoke")
-    return _done("revoked", name)
+    return _done(parts, admin, "revoked", name)
 
 
 def colleagues(parts: ConsoleParts) -> Sequence[Colleague]:
@@ -180,6 +176,6 @@ def _revoke(parts: ConsoleParts, admin: Person, name: str, action: str) -> None:
     parts.audit.append(admin.name, action, name[:200], sessions=ended, released=released)
 
 
-def _done(what: str, name: str) -> Response:
-    query = urlencode({"done": what, "name": name}, quote_via=quote)
-    return RedirectResponse(f"/people?{query}", 303)
+def _done(parts: ConsoleParts, admin: Person, what: str, name: str) -> Response:
+    parts.notepad.say(admin.name, DONE[what].format(name=name[:200]))
+    return RedirectResponse("/people", 303)

@@ -123,3 +123,13 @@ def test_policies_are_saved_and_conflicts_shown_without_a_script(desk, parts):
     second.get_by_role("button", name="Save as version 1").click()
     expect(second.get_by_role("alert").first).to_contain_text("eva saved version 1")
     expect(second.get_by_label("Title").first).to_have_value("Sam's own title")
+
+
+def test_the_guide_leads_to_the_first_flag_and_from_there_to_its_stream(desk, parts):
+    store_flag(parts, 1, stream_id=ROOM)
+    page = desk.page("ana")
+    page.goto(desk.address + "/guide")
+    page.keyboard.press("g")
+    expect(page.locator("[data-work]")).to_be_visible()
+    page.get_by_role("link", name="All flags of this stream").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text(ROOM)

@@ -104,6 +104,17 @@ def test_a_severity_that_there_is_not_is_refused(eva, parts):
     assert "violence, severity" in answer.text
 
 
+def test_more_policies_than_fit_are_refused(eva, parts):
+    fields = form(parts)
+    for number in range(50):
+        new = {"code": f"p{number}", "title": "One more", "guidance": "", "severity": "low"}
+        for name, text in (new | {"sla": "60", "threshold": "0"}).items():
+            fields[name].append(text)
+    answer = saved(eva, **fields)
+    assert answer.status_code == 422
+    assert "There are 55 policies; 40 fit" in answer.text
+
+
 def test_no_policy_in_force_is_refused(eva, parts):
     fields = form(parts) | {"active": []}
     answer = saved(eva, **fields)
