@@ -68,6 +68,6 @@ def _picture(parts: ConsoleParts, bare: Flag, place: int) -> Picture:
     return Picture(
         key=key,
         at=bare.onset_at + timedelta(seconds=place),
-        score=0.8 + place / 20,
+        score=0.8 + place / 40,
         sha256=parts.evidence.put(key, picture("JPEG", RED, (320, 180))),
     )

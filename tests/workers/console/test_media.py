@@ -21,6 +21,7 @@ def revealed(browser, flag_id: str, show: str) -> str:
     """The signed address that a reveal leads to."""
     answer = browser.post(f"/work/{flag_id}/reveal", show=show)
     found = LOCATION.match(answer.headers["location"])
+    assert found is not None, answer.text
     return f"/media/{flag_id}/{found['name']}?token={found['token']}"
 
 

@@ -165,7 +165,7 @@ def test_a_lost_lease_is_said_at_once_and_the_note_stays(desk, parts):
     expect(page.locator("textarea")).to_have_value("half a thought")
 
 
-def later(page: Page, seconds: float) -> None:
+def later(page: Page, seconds: int) -> None:
     """Lets the browser's clock jump ahead, as after a sleep."""
     page.clock.fast_forward(seconds * 1000)
 
