@@ -116,7 +116,7 @@ def test_policies_are_saved_and_conflicts_shown_without_a_script(desk, parts):
     second = desk.page("sam", Role.SUPERVISOR, script=False)
     for page in (first, second):
         page.goto(desk.address + "/settings")
-    first.get_by_label("Within, seconds").first.fill("600")
+    first.get_by_label("Seconds to review").first.fill("600")
     first.get_by_role("button", name="Save as version 1").click()
     expect(first.get_by_role("status").first).to_contain_text("Version 1 is in force.")
     second.get_by_label("Title").first.fill("Sam's own title")
