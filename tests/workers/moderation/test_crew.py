@@ -13,7 +13,7 @@ from tests.servers import wait_until
 from workers.errors import ConfigurationRejected
 from workers.moderation.arena import Arena
 from workers.moderation.child import ChildConfig
-from workers.moderation.crew import Crew
+from workers.moderation.crew import JOBS_PER_CHILD, Crew
 from workers.moderation.jobs import (
     AnswerRejected,
     ClipJob,
@@ -65,7 +65,8 @@ def config(arena: Arena, bundle: object) -> ChildConfig:
 def crew(arena, bundle):
     made = Crew(2, config(arena, bundle), LIMIT_S)
     made.start()
-    made.wait_ready(30)
+    # All of it: a worker starts with the first child that is ready.
+    wait_until(lambda: not made.poll(0.05) and made.free == 2 * JOBS_PER_CHILD, 30)
     yield made
     made.close()
 
