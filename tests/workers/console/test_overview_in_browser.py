@@ -9,13 +9,12 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import expect
 
 from schemas.decisions import Verdict
-from tests.workers.console.chromium import Desk, chromium, plain_settings, served
+from tests.workers.console.chromium import Desk, served
 from tests.workers.console.flags import enqueue, store_flag
 from tests.workers.review.flags import decision, flag
 from workers.console.parts import ConsoleParts, made_parts
 from workers.console.people import Role
 
-__all__ = ["chromium", "plain_settings"]
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore::ResourceWarning")]
 EVERYTHING = (Role.SUPERVISOR, Role.ADMIN)
 ROOM = "room/7"

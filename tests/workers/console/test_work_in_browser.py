@@ -11,7 +11,7 @@ from playwright.sync_api import Page, expect
 
 from schemas.decisions import Verdict
 from tests.servers import wait_until
-from tests.workers.console.chromium import Desk, chromium, plain_settings, served
+from tests.workers.console.chromium import Desk, served
 from tests.workers.console.flags import enqueue, store_flag
 from tests.workers.console.test_work import lapse
 from tests.workers.review.flags import flag
@@ -21,7 +21,6 @@ from workers.console.parts import ConsoleParts, made_parts
 from workers.console.people import Role
 from workers.review.answers import FlagState
 
-__all__ = ["chromium", "plain_settings"]
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore::ResourceWarning")]
 SERIOUS = {"serious", "critical"}
 
