@@ -30,7 +30,6 @@ from workers.console import (
     streams,
     work,
 )
-from workers.console.body import LimitedBody
 from workers.console.failures import FAILURES
 from workers.console.forms import guard
 from workers.console.headers import SecureHeaders
@@ -44,6 +43,8 @@ PAGES: Final = (
 LOOPBACK: Final = ("127.0.0.1", "localhost", "[::1]")
 OIDC_LIMIT_S: Final = 600
 """How long somebody may take at the identity provider."""
+MAX_BODY: Final = 1 << 20
+"""Bytes. The longest note that is answered politely, 100,000 characters, stays below it."""
 OPENAPI: Final = "/api/v1/openapi.json"
 
 
@@ -57,12 +58,12 @@ def create_app(parts: ConsoleParts) -> FastAPI:
         docs_url=None,
         redoc_url=None,
         openapi_url=OPENAPI,
+        max_body_size=MAX_BODY,
         dependencies=[Depends(guard)],
         exception_handlers=FAILURES,  # type: ignore[arg-type]
         middleware=[
             Middleware(SecureHeaders, https=https),
             Middleware(TrustedHostMiddleware, allowed_hosts=_hosts(parts), www_redirect=False),
-            Middleware(LimitedBody),
         ],
     )
     app.state.parts = parts

@@ -7,9 +7,10 @@ idle for too long. Both end on Redis' clock, so that no jump of ours lengthens a
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
 import secrets
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -98,29 +99,37 @@ class Sessions:
 
     def of(self, name: str) -> tuple[Session, ...]:
         """The live sessions of one person."""
-        with mapped_errors():
-            members: Any = self._redis.smembers(self._of(name))
-            keys = sorted(member.decode() for member in members)
-            pipe = self._redis.pipeline(transaction=False)
-            for key in keys:
-                pipe.get(self._session(key))
-                pipe.exists(self._awake(key))
-            replies = pipe.execute()
-        live = zip(keys, replies[::2], replies[1::2], strict=True)
-        return tuple(_session_from(key, text) for key, text, awake in live if text and awake)
+        return self._of_all([name])[name]
 
     def signed_in(self) -> tuple[Session, ...]:
-        """Every live session, by name."""
+        """Every live session, by name; in three round trips, however many there are."""
         with mapped_errors():
             members: Any = self._redis.smembers(self._prefix + "signed-in")
-        found: list[Session] = []
-        for name in sorted(member.decode() for member in members):
-            live = self.of(name)
-            found.extend(live)
-            if not live:
-                with mapped_errors():
-                    self._redis.srem(self._prefix + "signed-in", name)
-        return tuple(found)
+        found = self._of_all(sorted(member.decode() for member in members))
+        gone = [name for name, live in found.items() if not live]
+        if gone:
+            with mapped_errors():
+                self._redis.srem(self._prefix + "signed-in", *gone)
+        return tuple(session for live in found.values() for session in live)
+
+    def _of_all(self, names: Sequence[str]) -> dict[str, tuple[Session, ...]]:
+        with mapped_errors():
+            pipe = self._redis.pipeline(transaction=False)
+            for name in names:
+                pipe.smembers(self._of(name))
+            keys = [sorted(member.decode() for member in members) for members in pipe.execute()]
+            for key in itertools.chain.from_iterable(keys):
+                pipe.get(self._session(key))
+                pipe.exists(self._awake(key))
+            replies = iter(pipe.execute())
+        return {
+            name: tuple(
+                _session_from(key, text)
+                for key, text, awake in zip(own, replies, replies, strict=False)
+                if text and awake
+            )
+            for name, own in zip(names, keys, strict=True)
+        }
 
     def close(self, session: Session) -> str | None:
         """Ends one session. The last one of a person gives back the flag they hold: its id."""

@@ -1,6 +1,8 @@
 """An open page hears the counts, that the queue is away, and that its session ended."""
 
 import json
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
 import pytest
@@ -60,3 +62,25 @@ def test_many_pages_cost_one_reading():
     for _ in range(50):
         kept.value()
     assert len(read) == 1
+
+
+def test_while_one_page_reads_the_others_go_on_with_what_there_is():
+    now_s = 0.0
+    reading, may_end = threading.Event(), threading.Event()
+
+    def read() -> float:
+        if now_s:
+            reading.set()
+            assert may_end.wait(10)
+        return now_s
+
+    kept = Kept(read, timedelta(seconds=10), lambda: now_s)
+    assert kept.value() == 0
+    now_s = 15.0
+    with ThreadPoolExecutor(1) as pool:
+        first = pool.submit(kept.value)
+        assert reading.wait(10)
+        assert kept.value() == 0
+        may_end.set()
+        assert first.result() == 15
+    assert kept.value() == 15
