@@ -6,11 +6,13 @@ import json
 import os
 import platform
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
 from tests.benchmarks.live import message
 from tests.scenarios.bench_of_streams import Bench, RunningWorker
+from tests.servers import wait_until
 from workers.frames_topic import FramePublisher
 
 BUNDLE = os.environ.get("FLAGPOST_ENGINE_BUNDLE", "gameplay-s0")
@@ -38,6 +40,32 @@ def fill(bench: Bench, clips: Path, first: int, count: int, inline: bool) -> Non
         publisher.publish(message(number, STREAMS, media, inline, str(clips)))
     publisher.flush()
     publisher.close()
+
+
+def drain_rate(running: RunningWorker, count: int) -> float:
+    """Segments scored and stored a second, between the first and the last tenth."""
+    marks: dict[float, tuple[float, float]] = {}
+
+    def drained() -> bool:
+        now_s, scored = time.perf_counter(), running.numbers().get("scored", 0)
+        for share in (0.1, 0.9):
+            if scored >= share * count:
+                marks.setdefault(share, (now_s, scored))
+        return scored >= count
+
+    # Each look at the numbers costs the worker 2 ms: seldom enough not to be in the result.
+    wait_until(drained, 300, every_s=0.25)
+    (first_s, first), (last_s, last) = marks[0.1], marks[0.9]
+    return (last - first) / (last_s - first_s)
+
+
+def measured_drain(bench: Bench, clips: Path, count: int, inline: bool = False) -> float:
+    """Segments a second that a worker drains here and now: what shares of load are shares of."""
+    fill(bench, clips, 0, count, inline)
+    running = worker(bench, FLAGPOST_KAFKA_INSTANCE_ID="bench")
+    rate = drain_rate(running, count)
+    running.stop()
+    return rate
 
 
 def cpu_s(pid: int) -> float:

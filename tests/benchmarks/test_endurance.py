@@ -17,16 +17,15 @@ from pathlib import Path
 
 import pytest
 
-from tests.benchmarks.rig import CLIENT, fill, report, worker
+from tests.benchmarks.live import SEGMENT_S
+from tests.benchmarks.rig import CLIENT, fill, measured_drain, report, worker
 from tests.scenarios.bench_of_streams import Bench, RunningWorker
 from tests.servers import wait_until
 
 pytestmark = [pytest.mark.bench, pytest.mark.timeout(3600)]
 
-DRAIN_RATE = float(os.environ.get("FLAGPOST_BENCH_RATE", "155"))
-"""Segments a second that the drain benchmark measured here."""
+FILLED = 1000
 MINUTES = float(os.environ.get("FLAGPOST_BENCH_MINUTES", "30"))
-SEGMENT_S = 2.0
 BEHIND, TOPPED_UP = 600, 300
 """Full load: so many messages behind at least, topped up by so many."""
 OUTAGE_S = 60.0
@@ -57,11 +56,12 @@ def _pss_mib(pid: int) -> float:
     return next(int(line.split()[1]) / 1024 for line in lines if line.startswith("Pss:"))
 
 
-def test_endurance_of_delays_at_seven_tenths_of_the_drain(bench, flagged_clips):
+def test_endurance_of_delays_at_seven_tenths_of_full_load(bench, clips, flagged_clips):
     """Shares of messages scored, and of flags in Redis, within a second of Kafka's timestamp."""
-    running = worker(bench)
+    drained = measured_drain(bench, clips, FILLED)
+    running = worker(bench, FLAGPOST_KAFKA_INSTANCE_ID="bench")
     wait_until(lambda: running.answers("/readyz"), 60)
-    streams = int(0.7 * DRAIN_RATE * SEGMENT_S)
+    streams = int(0.7 * drained * SEGMENT_S)
     with streaming(bench, flagged_clips, streams, seconds=60) as messages:
         pass
     wait_until(lambda: running.has_settled(messages), 60)
@@ -70,7 +70,7 @@ def test_endurance_of_delays_at_seven_tenths_of_the_drain(bench, flagged_clips):
         buckets = running.buckets(f"flagpost_{name}_latency_seconds")
         shares[name] = {le: round(buckets[le] / buckets["+Inf"], 3) for le in ("0.2", "0.4", "1.0")}
         shares[name]["count"] = buckets["+Inf"]
-    report("delays", streams=streams, share_within_s=shares)
+    report("delays", drained_per_s=round(drained, 1), streams=streams, share_within_s=shares)
 
 
 def test_endurance_of_memory_at_full_load(bench, clips):
@@ -103,10 +103,11 @@ def test_endurance_of_memory_at_full_load(bench, clips):
 
 def test_endurance_of_a_redis_that_is_away_for_a_minute(bench, clips):
     """Memory while nothing can be stored, and whether every message was settled afterwards."""
-    running = worker(bench)
+    drained = measured_drain(bench, clips, FILLED)
+    running = worker(bench, FLAGPOST_KAFKA_INSTANCE_ID="bench")
     wait_until(lambda: running.answers("/readyz"), 60)
     before_mib = most_mib = 0.0
-    with streaming(bench, clips, int(0.5 * DRAIN_RATE * SEGMENT_S), seconds=100) as messages:
+    with streaming(bench, clips, int(0.5 * drained * SEGMENT_S), seconds=100) as messages:
         time.sleep(15)
         before_mib = memory_mib(running)
         bench.redis_server.kill()
