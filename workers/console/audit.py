@@ -23,6 +23,8 @@ from workers.errors import AuditUnavailable, WorkerError
 START: Final = "0" * 64
 """What the first entry has before it."""
 TAIL_BYTES: Final = 1 << 16
+LONGEST_TEXT: Final = 2000
+"""Characters. Some of what is logged strangers chose: addresses, headers, names."""
 TORN: Final = "audit.torn"
 Detail = str | int | float | bool | None
 
@@ -61,11 +63,11 @@ class AuditLog:
         """
         entry = {
             "at": datetime.now(UTC).isoformat(timespec="milliseconds"),
-            "actor": actor,
+            "actor": _bounded(actor),
             "action": action,
-            "subject": subject,
+            "subject": _bounded(subject),
             "outcome": outcome,
-            "detail": detail,
+            "detail": {name: _bounded(fact) for name, fact in detail.items()},
         }
         try:
             with self._writing, self._locked() as fd:
@@ -214,16 +216,28 @@ def _lines(path: Path) -> Iterator[bytes]:
 
 
 def _tail(fd: int, size: int) -> tuple[bytes, int, str]:
-    """The unfinished last line, and number and hash of the last entry before it."""
-    start = max(0, size - TAIL_BYTES)
-    *whole, torn = os.pread(fd, size - start, start).split(b"\n")
-    for line in reversed(whole):
-        try:
-            entry = json.loads(line)
-            return torn, int(entry["n"]), str(entry["hash"])
-        except (ValueError, KeyError, TypeError):
-            continue
+    """The unfinished last line, and number and hash of the last entry before it.
+
+    Looks further back until it finds one: to begin at 1 again would break the chain.
+    """
+    start, wanted = size, TAIL_BYTES
+    while start:
+        start = max(0, size - wanted)
+        *whole, torn = os.pread(fd, size - start, start).split(b"\n")
+        for line in reversed(whole):
+            try:
+                entry = json.loads(line)
+                return torn, int(entry["n"]), str(entry["hash"])
+            except (ValueError, KeyError, TypeError):
+                continue
+        wanted *= 4
     return torn, 0, START
+
+
+def _bounded(fact: Detail) -> Any:
+    if not isinstance(fact, str) or len(fact) <= LONGEST_TEXT:
+        return fact
+    return f"{fact[:LONGEST_TEXT]}... ({len(fact)} characters)"
 
 
 def _is_still(fd: int, path: Path) -> bool:

@@ -143,6 +143,28 @@ def test_text_cannot_break_out_of_its_line(log, path):
     assert next(entries(path))["subject"] == nasty
 
 
+@pytest.mark.parametrize("letter", ["x", "\U0001f600"])
+def test_a_text_of_any_length_neither_fills_the_log_nor_breaks_its_chain(log, path, letter):
+    log.append("ana", "sign-in")
+    log.append(letter * 100_000, "forged", letter * 100_000, why=letter * 100_000, more=letter)
+    other = AuditLog(path)
+    other.append("ben", "sign-in")
+    other.close()
+    assert verify(path)[0] == 3
+    assert path.stat().st_size < 200_000
+    assert list(entries(path))[1]["subject"].endswith("(100000 characters)")
+
+
+def test_a_log_whose_last_line_is_long_goes_on_with_its_number(three, log):
+    last = json.loads(lines(three)[-1])
+    with open(three, "a") as file:
+        file.write("x" * 1_000_000)
+    after = AuditLog(three)
+    after.append("ana", "sign-in")
+    after.close()
+    assert verify(three)[0] == last["n"] + 2
+
+
 def test_threads_write_one_chain(log, path):
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(lambda n: log.append("ana", "claim", str(n)), range(200)))
