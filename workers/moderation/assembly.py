@@ -28,7 +28,7 @@ from workers.moderation.cases import CaseDesk
 from workers.moderation.child import ChildConfig
 from workers.moderation.consume import Consumer
 from workers.moderation.crew import Crew
-from workers.moderation.deadletters import CircuitBreaker, DeadLetterPublisher
+from workers.moderation.deadletters import CircuitBreaker, DeadLetterPublisher, Refusals
 from workers.moderation.dispatch import Dispatcher
 from workers.moderation.evidence import EvidenceStore, EvidenceWriter
 from workers.moderation.incidents import Policy
@@ -184,7 +184,7 @@ def _stages(
         dispatcher=dispatcher,
         cases=_case_desk(settings.evidence, media, reader, stack),
         publisher=Publisher(queue, _journal(settings, stack), watch.metrics, watch.health),
-        dead_letters=dead_letters,
+        refusals=Refusals(dead_letters, media.arena),
         breaker=CircuitBreaker(settings.worker.max_consecutive_dead_letters),
     )
 

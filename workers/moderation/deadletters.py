@@ -1,22 +1,37 @@
-"""Dead letters: messages that can never be handled, set aside with their reason."""
+"""Dead letters: messages that can never be handled, set aside with their reason.
+
+A message is refused where its fault shows: `admission.py` (contract, size), `references.py`,
+`decode.py` and `crew.py` (media). All of them come through here.
+"""
 
 from __future__ import annotations
 
 import hashlib
+import logging
+import time
+from collections.abc import Sequence
 from typing import Final
 
 from schemas.frames import Header
-from workers.errors import Fatal
+from workers.errors import BrokerUnavailable, Fatal
 from workers.frames_topic import FramePublisher
-from workers.moderation.lanes import Refusal
+from workers.moderation.arena import Arena
+from workers.moderation.lanes import Entry, Refusal
+from workers.moderation.publish import Outgoing
 from workers.moderation.source import Record
 from workers.settings import KafkaSettings
+
+logger = logging.getLogger(__name__)
 
 HEADER_PREFIX: Final = "dl_"
 ATTEMPT: Final = "dl_attempt"
 FLUSH_LIMIT_S: Final = 5.0
 DISTINCT_STREAMS: Final = 3
 """One hostile stream alone must not be able to stop the worker."""
+QUIET_S: Final = 60.0
+"""Between two log lines about the same stream and reason."""
+KINDS_LOGGED: Final = 1000
+"""Of stream and reason, in that time; names that nobody has checked must not fill the memory."""
 
 
 class TooManyDeadLetters(Fatal):
@@ -71,6 +86,70 @@ class DeadLetterPublisher:
 
     def close(self) -> None:
         self._publisher.close()
+
+
+class Refusals:
+    """Refused messages on their way to the dead letters topic. Used by the worker's loop alone.
+
+    Args:
+        publisher: Where they go.
+        arena: Where media lies that came as far as a decoder.
+    """
+
+    def __init__(self, publisher: DeadLetterPublisher, arena: Arena) -> None:
+        self._publisher = publisher
+        self._arena = arena
+        self._waiting: list[Outgoing] = []
+        self._logged_s: dict[tuple[bytes | None, str], float] = {}
+
+    def add(self, outgoing: Outgoing) -> None:
+        """Takes on a message whose entry holds a refusal."""
+        self._waiting.append(outgoing)
+
+    def acknowledged(self) -> Sequence[Outgoing]:
+        """Sends what waits; returns it when the broker holds it: only then may offsets move on."""
+        if not self._waiting:
+            return ()
+        try:
+            for outgoing in self._waiting:
+                self._send(outgoing.entry)
+            self._publisher.flush()
+        except BrokerUnavailable as error:
+            logger.warning("dead letters wait: %s", error)
+            return ()
+        sent, self._waiting = self._waiting, []
+        for outgoing in sent:
+            self._tell(outgoing.entry)
+        return sent
+
+    def _send(self, entry: Entry) -> None:
+        assert entry.refusal is not None
+        media = entry.record.value
+        if entry.span is not None:
+            media = self._arena.read(entry.span)
+        self._publisher.publish(entry.record, media, entry.refusal)
+
+    def _tell(self, entry: Entry) -> None:
+        """One line, and then none for a while: a stream that is always refused fills no log."""
+        assert entry.refusal is not None
+        record, refusal, now_s = entry.record, entry.refusal, time.monotonic()
+        kind = (record.key, refusal.reason)
+        logged_s = self._logged_s.get(kind)
+        if logged_s is not None and now_s - logged_s < QUIET_S:
+            return
+        if len(self._logged_s) >= KINDS_LOGGED:
+            recent = {kind: at for kind, at in self._logged_s.items() if now_s - at < QUIET_S}
+            self._logged_s = recent
+            if len(recent) >= KINDS_LOGGED:
+                return
+        self._logged_s[kind] = now_s
+        # A key is what a producer wrote; only a stream id has been checked.
+        extra = {"stream_id": entry.arrival.stream_id} if entry.arrival else {}
+        logger.warning(
+            "refused %s:%d:%d: %s: %s",
+            *record.partition, record.offset, refusal.reason, refusal.detail,
+            extra=extra,
+        )  # fmt: skip
 
 
 def attempt_of(headers: tuple[Header, ...]) -> int:

@@ -9,18 +9,19 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Final
 
-from workers.errors import BrokerUnavailable, QueueUnavailable
+from workers.errors import QueueUnavailable
 from workers.moderation.accounting import FrameAccount, Outcome
 from workers.moderation.admission import Admission
 from workers.moderation.arena import Arena
 from workers.moderation.cases import FIRST_SERIAL, CaseDesk
 from workers.moderation.consume import Consumer
 from workers.moderation.crew import Crew
-from workers.moderation.deadletters import CircuitBreaker, DeadLetterPublisher
+from workers.moderation.deadletters import CircuitBreaker, Refusals
 from workers.moderation.dispatch import Dispatcher
+from workers.moderation.handover import HAND_OVER_S, HandOver
 from workers.moderation.incidents import Policy, bytes_from_state, fold
 from workers.moderation.jobs import ClipMade, Refused, Scored
 from workers.moderation.jobs import Outcome as Answer
@@ -35,20 +36,7 @@ logger = logging.getLogger(__name__)
 
 TURN_S: Final = 0.05
 GAUGES_EVERY_S: Final = 1.0
-HAND_OVER_S: Final = 3.0
-"""How long a partition that moves away may wait for its work; a slow one stalls the group."""
 _STRIKING: Final = frozenset({"decoder-crashed", "time-limit"})
-
-
-@dataclass(slots=True, eq=False)
-class _HandOver:
-    """Partitions that move away: the client waits until their work is done, or the deadline."""
-
-    partitions: frozenset[Partition]
-    deadline_s: float
-    done: threading.Event = field(default_factory=threading.Event)
-    positions: dict[Partition, int] = field(default_factory=dict)
-    is_begun: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +50,7 @@ class Stages:
     dispatcher: Dispatcher
     cases: CaseDesk
     publisher: Publisher
-    dead_letters: DeadLetterPublisher
+    refusals: Refusals
     breaker: CircuitBreaker
 
 
@@ -85,25 +73,13 @@ class Worker:
         self._ledger = OffsetLedger()
         self._records: list[Record] = []
         self._epochs: dict[Partition, int] = {}
-        self._refused: list[Outgoing] = []
-        self._hand_over: _HandOver | None = None
+        self._hand_over = HandOver(stages.crew.wake)
         self._gauges_after_s = 0.0
-        self._is_over = False
         self._consumer: Consumer
 
     def drain(self, partitions: frozenset[Partition]) -> Positions:
-        """Finishes work of partitions that move away; called on a thread of the Kafka client.
-
-        Work that no decoder has begun is left to the next owner. What is not done at the deadline
-        is left too: its effect is stored once, whoever stores it.
-        """
-        if self._is_over:
-            return {}
-        hand_over = _HandOver(partitions, time.monotonic() + HAND_OVER_S)
-        self._hand_over = hand_over
-        self._s.crew.wake()
-        hand_over.done.wait(HAND_OVER_S + 1.0)
-        return hand_over.positions
+        """Finishes work of partitions that move away; called on a thread of the Kafka client."""
+        return self._hand_over.drain(partitions)
 
     def run(self, consumer: Consumer, stopping: threading.Event, drain_limit_s: float) -> None:
         """Works until `stopping` is set and the last drain is done.
@@ -117,7 +93,7 @@ class Worker:
             self._work(consumer, stopping, drain_limit_s)
         finally:
             # Whatever ended the loop: the group must not wait for this member's session to end.
-            self._is_over = True
+            self._hand_over.close()
             consumer.stop()
             consumer.join(HAND_OVER_S)
         if consumer.failure is not None:
@@ -156,7 +132,7 @@ class Worker:
         if self._s.lanes.leaving:
             self._s.lanes.forget_left(self._s.publisher.stream_ids)
         self._consumer.commit(self._ledger.news())
-        self._serve_hand_over()
+        self._hand_over.serve(self)
         self._show_gauges()
 
     def _patience_s(self) -> float:
@@ -266,32 +242,15 @@ class Worker:
             self._s.breaker.good()
             self._s.publisher.add(outgoing)
         else:
-            self._refused.append(outgoing)
+            self._s.refusals.add(outgoing)
 
     def _publish_refused(self) -> None:
-        """Dead letters are acknowledged before their offsets may be committed."""
-        if not self._refused:
-            return
-        try:
-            for outgoing in self._refused:
-                self._set_aside(outgoing.entry)
-            self._s.dead_letters.flush()
-        except BrokerUnavailable as error:
-            logger.warning("dead letters wait: %s", error)
-            return
-        refused, self._refused = self._refused, []
-        for outgoing in refused:
+        for outgoing in self._s.refusals.acknowledged():
+            refusal = outgoing.entry.refusal
+            assert refusal is not None
             self._s.publisher.add(outgoing)
-            assert outgoing.entry.refusal is not None
-            self._metrics.dead_letters.labels(outgoing.entry.refusal.reason).inc()
-            self._s.breaker.bad(outgoing.entry.record.key, outgoing.entry.refusal)
-
-    def _set_aside(self, entry: Entry) -> None:
-        assert entry.refusal is not None
-        media = entry.record.value
-        if entry.span is not None:
-            media = self._s.arena.read(entry.span)
-        self._s.dead_letters.publish(entry.record, media, entry.refusal)
+            self._metrics.dead_letters.labels(refusal.reason).inc()
+            self._s.breaker.bad(outgoing.entry.record.key, refusal)
 
     def _settle(self, entry: Entry) -> None:
         """Redis holds its effect: count it, give its room back, let its offset be committed."""
@@ -302,19 +261,8 @@ class Worker:
         if entry.opened_flag:
             self._metrics.flag_latency.observe(_age_s(entry))
 
-    def _serve_hand_over(self) -> None:
-        hand_over = self._hand_over
-        if hand_over is None:
-            return
-        if not hand_over.is_begun:
-            hand_over.is_begun = True
-            self._give_up_waiting(hand_over.partitions)
-        is_late = time.monotonic() > hand_over.deadline_s
-        if is_late or not any(map(self._ledger.unfinished, hand_over.partitions)):
-            self._complete(hand_over)
-
-    def _give_up_waiting(self, partitions: frozenset[Partition]) -> None:
-        """Nobody has begun these; the next owner reads them again."""
+    def give_up_waiting(self, partitions: frozenset[Partition]) -> None:
+        """Drops what no decoder has begun; the next owner reads it again."""
         moving = [record for record in self._records if record.partition in partitions]
         self._records = [record for record in self._records if record not in moving]
         for record in moving:
@@ -332,15 +280,20 @@ class Worker:
         if entry.arrival is not None:
             self._s.lanes[entry.arrival.stream_id].entries.remove(entry)
 
-    def _complete(self, hand_over: _HandOver) -> None:
-        for partition in hand_over.partitions:
+    def is_unfinished(self, partitions: frozenset[Partition]) -> bool:
+        """Something of these partitions is between its decoder and Redis."""
+        return any(map(self._ledger.unfinished, partitions))
+
+    def let_go(self, partitions: frozenset[Partition]) -> Positions:
+        """Forgets partitions and their streams; returns what may be committed."""
+        positions: dict[Partition, int] = {}
+        for partition in partitions:
             position = self._ledger.position(partition)
             if position is not None:
-                hand_over.positions[partition] = position
+                positions[partition] = position
             self._ledger.forget(partition)
-        self._s.lanes.hand_over(hand_over.partitions, self._s.publisher.stream_ids)
-        self._hand_over = None
-        hand_over.done.set()
+        self._s.lanes.hand_over(partitions, self._s.publisher.stream_ids)
+        return positions
 
     def _show_gauges(self) -> None:
         now_s = time.monotonic()

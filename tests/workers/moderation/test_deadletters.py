@@ -10,13 +10,16 @@ import pytest
 
 from schemas.examples import frame_message
 from tests.servers import create_topics, kafka_settings
+from workers.moderation.arena import Arena
 from workers.moderation.deadletters import (
     CircuitBreaker,
     DeadLetterPublisher,
+    Refusals,
     TooManyDeadLetters,
     attempt_of,
 )
-from workers.moderation.lanes import Refusal
+from workers.moderation.lanes import Entry, Refusal
+from workers.moderation.publish import Outgoing
 from workers.moderation.source import Record
 from workers.moderation.watermark import Partition
 from workers.operations.set_aside import DeadLetter, TopicReader
@@ -103,3 +106,27 @@ def test_a_good_message_between_starts_the_count_anew():
         for stream in (b"s1", b"s2", b"s3"):
             breaker.bad(stream, REFUSAL)
         breaker.good()
+
+
+def refused(key: bytes, reason: str) -> Outgoing:
+    entry = Entry(1, record(key=key), None)
+    entry.refuse(reason, "got 10 bytes, expected a whole segment")
+    return Outgoing(entry, None)
+
+
+def test_refusals_go_on_when_the_broker_holds_them_and_are_logged_once(
+    settings: KafkaSettings, caplog: pytest.LogCaptureFixture
+):
+    publisher, arena = DeadLetterPublisher(settings), Arena(MIB)
+    refusals = Refusals(publisher, arena)
+    wanted = [(b"s1", "truncated"), (b"s1", "truncated"), (b"s2", "truncated"), (b"s1", "contract")]
+    for key, reason in wanted:
+        refusals.add(refused(key, reason))
+    assert len(refusals.acknowledged()) == 4
+    assert len(refusals.acknowledged()) == 0
+    publisher.close()
+    arena.close()
+    with TopicReader(settings) as reader:
+        assert len(list(reader.dead_letters(lambda count, total: None))) == 4
+    assert caplog.text.count("refused frames:3:17") == 3
+    assert "refused frames:3:17: truncated: got 10 bytes" in caplog.text
