@@ -6,12 +6,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engines.decision import Look
-from schemas.flags import SCORES_KEPT
+from schemas.flags import SCORES_KEPT, ScorePoint
 from workers.moderation.score_trace import traced
 
 
 def trace_of(scores, every_s: float = 0.5):
-    trace = ()
+    trace: tuple[ScorePoint, ...] = ()
     for number, score in enumerate(scores):
         trace = traced(trace, [Look(1e9 + number * every_s, score)])
     return trace

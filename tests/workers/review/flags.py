@@ -6,6 +6,7 @@ from uuid import uuid4
 from schemas.decisions import Decision, Reason, Verdict
 from schemas.flags import Flag, Severity, flag_id_for
 from schemas.frames import StreamMetadata
+from workers.review.desk import Lease, ReviewDesk
 from workers.review.records import FlagStep, Step, StreamUpdate
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
@@ -52,3 +53,17 @@ def decision(found: str, reviewer: str, epoch: int, verdict=Verdict.VIOLENT, req
         decided_at=START,
         **(explained if verdict is not Verdict.UNSURE else {}),
     )
+
+
+def claimed(desk: ReviewDesk, reviewer: str) -> Lease:
+    """What a reviewer gets from a queue that has something for them."""
+    lease = desk.claim(reviewer)
+    assert lease is not None
+    return lease
+
+
+def undone(desk: ReviewDesk, flag_id: str, reviewer: str) -> Lease:
+    """The lease that a reviewer gets back with a verdict taken back in time."""
+    _, lease = desk.undo(flag_id, reviewer)
+    assert lease is not None
+    return lease

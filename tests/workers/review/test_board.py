@@ -8,7 +8,7 @@ import redis
 from schemas.decisions import Verdict
 from schemas.flags import Severity
 from tests.servers import wait_until
-from tests.workers.review.flags import START, decision, flag, update
+from tests.workers.review.flags import START, claimed, decision, flag, update
 from workers.review.answers import FlagState
 from workers.review.board import Board
 from workers.review.desk import Pool, ReviewDesk
@@ -142,12 +142,12 @@ def test_streams_are_found_by_how_they_begin(board, put):
 def test_a_first_of_two_verdicts_is_not_in_the_record(board, put, redis_settings):
     put(flag(1))
     blind = ReviewDesk(redis_settings, second_review_share=1.0)
-    lease = blind.claim("ana")
+    lease = claimed(blind, "ana")
     blind.decide(decision(lease.flag.flag_id, "ana", lease.epoch))
     record = board.record(lease.flag.flag_id)
     assert record.state is FlagState.READY
     assert (record.verdict, record.decided_by, record.owner) == (None, None, None)
-    second = blind.claim("ben")
+    second = claimed(blind, "ben")
     blind.decide(decision(lease.flag.flag_id, "ben", second.epoch))
     decided = board.record(lease.flag.flag_id)
     assert (decided.verdict, decided.decided_by) == (Verdict.VIOLENT, "ben")
@@ -191,7 +191,9 @@ def test_a_queue_that_an_earlier_version_filled_is_counted_too(desk, put, redis_
     counts = board.counts()
     assert counts.ready_by_severity[Severity.HIGH] == 1
     assert board.search("s") == ("s1", "s2")
-    assert board.record(flag(2).flag_id).is_escalated
+    record = board.record(flag(2).flag_id)
+    assert record is not None
+    assert record.is_escalated
     board.close()
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from schemas.decisions import Verdict
 from schemas.flags import Severity
-from tests.workers.review.flags import decision, flag, update
+from tests.workers.review.flags import claimed, decision, flag, update
 from workers.review.board import Board
 from workers.review.desk import Answer, FlagState, Pool, ReviewDesk
 from workers.review.history import DecisionHistory, EventKind, standing
@@ -70,12 +70,13 @@ class Reviewer(threading.Thread):
             if self._chance.random() < 0.1:
                 answer, lease = self._desk.undo(flag_id, self.name, may=tuple(Pool))
                 if answer is Answer.OK:
+                    assert lease is not None
                     self._decide(flag_id, lease.epoch)
 
 
 @pytest.fixture
 def closing():
-    made = []
+    made: list[ReviewIntake | ReviewDesk | Board] = []
     yield made
     for part in made:
         part.close()
@@ -154,8 +155,9 @@ def test_of_many_who_decide_the_same_claim_one_counts(redis_settings, closing):
     intake, desk = ReviewIntake(redis_settings), ReviewDesk(redis_settings)
     closing += [intake, desk]
     intake.apply_all([update(flag(1))])
-    held = desk.claim("ana")
-    start, answers = threading.Barrier(12), []
+    held = claimed(desk, "ana")
+    start = threading.Barrier(12)
+    answers: list[Answer] = []
 
     def send() -> None:
         start.wait()

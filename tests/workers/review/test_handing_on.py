@@ -8,7 +8,7 @@ import redis
 from schemas.decisions import Verdict
 from schemas.flags import Severity
 from tests.servers import wait_until
-from tests.workers.review.flags import decision, flag, update
+from tests.workers.review.flags import claimed, decision, flag, undone, update
 from workers.review.desk import (
     CANDIDATES,
     LEASE_CAP,
@@ -208,7 +208,7 @@ def test_another_persons_request_is_no_replay(desk, held):
 def test_one_person_does_not_give_both_verdicts(redis_settings, put):
     blind = ReviewDesk(redis_settings, second_review_share=1.0)
     put(flag(1))
-    held = blind.claim("ana")
+    held = claimed(blind, "ana")
     assert blind.decide(decision(held.flag.flag_id, "ana", held.epoch)) is Answer.SECOND
     assert blind.decide(decision(held.flag.flag_id, "ana", held.epoch)) is Answer.STALE
     assert blind.move(held.flag.flag_id, "to:ana", "lee") is Answer.FORBIDDEN
@@ -234,12 +234,12 @@ def test_a_verdict_that_a_senior_has_taken_up_is_not_taken_back(desk, held):
 def test_a_first_verdict_taken_back_is_given_anew(redis_settings, put):
     blind = ReviewDesk(redis_settings, second_review_share=1.0)
     put(flag(1))
-    held = blind.claim("ana")
+    held = claimed(blind, "ana")
     blind.decide(decision(held.flag.flag_id, "ana", held.epoch))
-    _, again = blind.undo(held.flag.flag_id, "ana")
+    again = undone(blind, held.flag.flag_id, "ana")
     other = decision(held.flag.flag_id, "ana", again.epoch, Verdict.NOT_VIOLENT)
     assert blind.decide(other) is Answer.SECOND
-    second = blind.claim("ben")
+    second = claimed(blind, "ben")
     agreed = decision(held.flag.flag_id, "ben", second.epoch, Verdict.NOT_VIOLENT)
     assert blind.decide(agreed) is Answer.OK
     blind.close()
@@ -249,9 +249,9 @@ def test_a_second_verdict_taken_back_leaves_the_first(redis_settings, put):
     blind = ReviewDesk(redis_settings, second_review_share=1.0)
     put(flag(1))
     for reviewer in ("ana", "ben"):
-        held = blind.claim(reviewer)
+        held = claimed(blind, reviewer)
         blind.decide(decision(held.flag.flag_id, reviewer, held.epoch))
-    _, again = blind.undo(held.flag.flag_id, "ben")
+    again = undone(blind, held.flag.flag_id, "ben")
     other = decision(held.flag.flag_id, "ben", again.epoch, Verdict.NOT_VIOLENT)
     assert blind.decide(other) is Answer.ESCALATED
     blind.close()

@@ -6,7 +6,7 @@ import pytest
 
 from schemas.decisions import Verdict
 from schemas.flags import AuditSample
-from tests.workers.review.flags import decision, flag, update
+from tests.workers.review.flags import claimed, decision, flag, update
 from workers.review.desk import Answer, ReviewDesk
 from workers.review.history import PAGE, DecisionHistory, EventKind, StreamHistory, standing
 from workers.review.intake import ReviewIntake
@@ -36,7 +36,7 @@ def put(redis_settings):
 
 
 def decided(desk: ReviewDesk, reviewer: str, verdict=Verdict.VIOLENT) -> str:
-    lease = desk.claim(reviewer)
+    lease = claimed(desk, reviewer)
     desk.decide(decision(lease.flag.flag_id, reviewer, lease.epoch, verdict))
     return lease.flag.flag_id
 
