@@ -177,7 +177,7 @@ async def _unexpected(request: Request, error: Exception) -> Response:
     """Runs outside all middleware, so it brings its own headers. The server logs the error."""
     text = "Something failed that should not. It is logged; nothing you typed was sent on."
     response = await answer(request, 500, "An error", text)
-    secure(response.headers, request.url.path, is_https(request))
+    secure(response.headers, request.url.path, is_https(request), response.status_code)
     return response
 
 

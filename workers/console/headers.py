@@ -32,20 +32,25 @@ HEADERS: Final = {
 TRANSPORT: Final = "max-age=31536000"
 STATIC: Final = "/static/"
 KEPT: Final = "public, max-age=31536000, immutable"
+FILES: Final = frozenset({200, 206, 304})
+"""Statuses of a file; below /static anything else is a page, which may name who asked."""
 
 
-def secure(headers: MutableHeaders, path: str, https: bool, versioned: bool = False) -> None:
+def secure(
+    headers: MutableHeaders, path: str, https: bool, status: int, versioned: bool = False
+) -> None:
     """Adds what is missing. Only files under /static may be kept by a browser.
 
     Args:
         headers: Of the answer.
         path: That was asked for.
         https: Whether browsers come over https.
+        status: Of the answer.
         versioned: Whether the address names the file's digest, so that it never changes.
     """
     for name, value in HEADERS.items():
         headers.setdefault(name, value)
-    if path.startswith(STATIC):
+    if path.startswith(STATIC) and status in FILES:
         headers.setdefault("Cache-Control", KEPT if versioned else "no-cache")
     else:
         headers["Cache-Control"] = "no-store"
@@ -71,6 +76,7 @@ class SecureHeaders:
                     MutableHeaders(scope=message),
                     scope["path"],
                     self._https,
+                    message["status"],
                     scope["query_string"].startswith(b"v="),
                 )
             await send(message)

@@ -25,6 +25,13 @@ def test_a_static_file_is_kept_where_its_address_names_its_content(client):
     assert client.get("/static/console.css").headers["cache-control"] == "no-cache"
 
 
+@pytest.mark.parametrize("path", ["/static/gone.css?v=1", "/static/?v=1", "/static/gone.css"])
+def test_a_page_that_says_a_file_is_missing_is_kept_nowhere(signed, path):
+    """It names who is signed in, and the file may be there after the next start."""
+    answer = signed("ana").get(path)
+    assert (answer.status_code, answer.headers["cache-control"]) == (404, "no-store")
+
+
 def test_browsers_are_told_to_stay_with_https(client):
     assert "max-age" in client.get("/signin").headers["strict-transport-security"]
 
