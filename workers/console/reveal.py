@@ -14,7 +14,7 @@ from starlette.responses import JSONResponse, RedirectResponse, Response
 
 from schemas.flags import Flag
 from workers.console.gallery import CLIP_NAME, pieces
-from workers.console.media import address
+from workers.console.media import address, may_see
 from workers.console.parts import ConsoleParts, Parts
 from workers.console.people import Person
 from workers.console.signing import Level
@@ -58,6 +58,11 @@ def reveal(
         if wants_json(request):
             return JSONResponse({"refused": "You do not hold this flag any more."}, 409)
         return lost(request, parts, person, flag_id, note, Answer.STALE)
+    record = parts.board.record(flag_id)
+    if record is None or not may_see(person, record):
+        parts.audit.append(person.name, "flag.reveal", flag_id, "denied", because="role")
+        text = "This flag was escalated: only a senior may look at it."
+        return _no(request, parts, person, flag_id, note, text, 403)
     wanted = _wanted(lease.flag, show)
     if wanted is None:
         return _no(request, parts, person, flag_id, note, "There is no such picture.", 404)

@@ -8,11 +8,13 @@ from pathlib import Path
 import pytest
 
 from tests.media import picture
-from tests.workers.console.flags import blurred_addresses, store_flag, take
+from tests.servers import wait_until
+from tests.workers.console.flags import blurred_addresses, hidden, store_flag, take
 from workers.console.blur import grey
 from workers.console.media import address
 from workers.console.people import Person, Role
 from workers.console.signing import Level
+from workers.review.desk import Pool
 
 LOCATION = re.compile(r"/work\?picture=(?P<name>[^&]+)&token=(?P<token>[^#]+)#stage")
 
@@ -186,3 +188,41 @@ def test_a_supervisor_without_the_flag_cannot_open_its_pictures(ana, signed):
     sue = signed("sue", Role.SUPERVISOR)
     opened = revealed(ana, ana.flag.flag_id, "colour:00.jpg")
     assert sue.get(opened).status_code == 403
+
+
+@pytest.mark.parametrize("action", ["skip", "release", "decide"])
+def test_a_clear_address_dies_with_the_claim(ana, logged, action):
+    opened = revealed(ana, ana.flag.flag_id, "colour:00.jpg")
+    form = hidden(ana.get("/work").text)
+    ana.post(f"/work/{ana.flag.flag_id}/{action}", choice="unsure", then="stop", **form)
+    answer = ana.get(opened)
+    assert (answer.status_code, "blurred again" in answer.text) == (403, True)
+    assert logged("media.get")[-1]["detail"]["because"] == "not held"
+
+
+def test_a_clear_address_works_after_the_lease_while_nobody_took_the_flag(ana, parts, signed):
+    opened = revealed(ana, ana.flag.flag_id, "colour:00.jpg")
+    epoch = parts.desk.held_by("ana").epoch
+    parts.desk.renew(ana.flag.flag_id, "ana", epoch, timedelta(milliseconds=1))
+    wait_until(lambda: parts.desk.held_by("ana") is None)
+    assert ana.get(opened).status_code == 200
+    take(signed("ben"))
+    assert ana.get(opened).status_code == 403
+
+
+@pytest.mark.parametrize("role", [Role.AUDITOR, Role.ADMIN])
+def test_a_clear_address_dies_with_the_role(ana, parts, role):
+    opened = revealed(ana, ana.flag.flag_id, "colour:00.jpg")
+    parts.people.add("ana", [role])
+    assert ana.get(opened).status_code == 403
+
+
+def test_somebody_who_is_no_senior_any_more_sees_nothing_clear_of_what_was_escalated(signed, parts):
+    kept = store_flag(parts)
+    parts.desk.move(kept.flag_id, Pool.ESCALATED, "sue")
+    lee = signed("lee", Role.SENIOR)
+    take(lee)
+    opened = revealed(lee, kept.flag_id, "colour:00.jpg")
+    parts.people.add("lee", [Role.REVIEWER])
+    assert lee.get(opened).status_code == 403
+    assert "location" not in lee.post(f"/work/{kept.flag_id}/reveal", show="grey:00.jpg").headers
