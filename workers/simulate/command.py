@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import threading
+from contextlib import nullcontext
 from pathlib import Path
 
 import click
 
 from workers.lifecycle import stop_on_signals
 from workers.settings import KafkaSettings, read_settings
+from workers.simulate.kept import POOLS_KEPT, played_pool
 from workers.simulate.live import LiveSettings, play_live
 from workers.simulate.pool import POOL_TAKES
-from workers.simulate.render import FPS, RenderSettings, kept_pool
+from workers.simulate.render import FPS, RenderSettings
 from workers.simulate.rendering import MIXED, SIZE_NAMES, render, size_from_name
 from workers.simulate.scenes import SPLITS, Split
 
@@ -34,7 +36,8 @@ KEPT = Path.home() / ".cache" / "flagpost" / "takes"
 @click.option(
     "--pool",
     type=click.Path(path_type=Path, file_okay=False),
-    help="Directory of takes to play.  [default: one in ~/.cache for these settings]",
+    help="Directory of takes to play, of whatever seed.  [default: one in ~/.cache/flagpost for "
+    f"these settings and seed; the {POOLS_KEPT} used last are kept]",
 )
 @click.option(
     "--pool-takes",
@@ -89,25 +92,27 @@ def simulate(
     if fast and duration is None:
         raise click.UsageError("--fast needs --duration: it would never end")
     play = RenderSettings(split, fps=fps, flashes=flashes, size=size_from_name(size))
-    settings = LiveSettings(
-        streams=streams,
-        duration_s=duration,
-        truth=truth,
-        also=also,
-        pool=pool or kept_pool(KEPT, play),
-        pool_takes=pool_takes,
-        cpu_share=cpu_share,
-        split=split,
-        size=play.size,
-        fps=fps,
-        flashes=flashes,
-        segment_s=segment,
-        fast=fast,
-        seed=seed,
-    )
+    kafka = read_settings(KafkaSettings, config)
     stopping = threading.Event()
     stop_on_signals(stopping)
-    summary = play_live(settings, read_settings(KafkaSettings, config), stopping)
+    with nullcontext(pool) if pool else played_pool(KEPT, play, seed) as takes:
+        settings = LiveSettings(
+            streams=streams,
+            duration_s=duration,
+            truth=truth,
+            also=also,
+            pool=takes,
+            pool_takes=pool_takes,
+            cpu_share=cpu_share,
+            split=split,
+            size=play.size,
+            fps=fps,
+            flashes=flashes,
+            segment_s=segment,
+            fast=fast,
+            seed=seed,
+        )
+        summary = play_live(settings, kafka, stopping)
     click.echo(summary.as_json() if as_json else summary.as_sentence())
 
 

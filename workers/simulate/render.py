@@ -84,8 +84,8 @@ def take_name(number: int, seed: int, split: Split) -> str:
     return f"{split}-{seed}-{number:05d}"
 
 
-def kept_pool(root: Path, settings: RenderSettings) -> Path:
-    """The directory below `root` for takes that are rendered with these settings."""
+def kept_pool(root: Path, settings: RenderSettings, seed: int = 0) -> Path:
+    """The directory below `root` for takes that are rendered with these settings and seed."""
     look = settings.size and "{}x{}".format(*settings.size)
     parts = (
         f"r{_REVISION}",
@@ -93,6 +93,7 @@ def kept_pool(root: Path, settings: RenderSettings) -> Path:
         f"{settings.keyframe_interval_s:g}s",
         look or "mixed",
         "flashes" if settings.flashes else "no-flashes",
+        *((f"seed{seed}",) if seed else ()),
     )
     return root / "-".join(parts)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
@@ -39,7 +40,7 @@ def segments(path: Path, offset_s: float, target_s: float, duration_s: float) ->
     Args:
         path: A file whose video is H.264.
         offset_s: Where on the stream's clock the file's first frame lies.
-        target_s: A segment ends at the first keyframe that lies this long after its start.
+        target_s: A segment ends at the first keyframe at or after each multiple of this.
         duration_s: Of the whole file, from its first frame.
 
     Raises:
@@ -64,7 +65,7 @@ def _cut(
 ) -> Iterator[Segment]:
     group: list[av.Packet[av.VideoStream]] = []
     first_pts: int | None = None
-    group_start_s = 0.0
+    group_start_s, due_s = 0.0, target_s
     for packet in packets:
         if packet.pts is None or packet.time_base is None:
             continue
@@ -73,9 +74,11 @@ def _cut(
                 continue
             first_pts = packet.pts
         at_s = float((packet.pts - first_pts) * packet.time_base)
-        if group and packet.is_keyframe and at_s - group_start_s >= target_s - _ROUNDING_S:
+        if group and packet.is_keyframe and at_s >= due_s - _ROUNDING_S:
             yield _segment(group, stream, first_pts, offset_s, (group_start_s, at_s))
             group, group_start_s = [], at_s
+            # Due on a grid: a keyframe that comes late makes the next segment no longer.
+            due_s = target_s * (math.floor((at_s + _ROUNDING_S) / target_s) + 1)
         group.append(packet)
     if group and first_pts is not None:
         yield _segment(group, stream, first_pts, offset_s, (group_start_s, duration_s))

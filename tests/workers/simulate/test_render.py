@@ -67,6 +67,16 @@ def test_a_keyframe_falls_at_every_interval(interval_s, expected):
     assert packets == 2 * FPS
 
 
+@pytest.mark.parametrize("fps", [15, 25, 29.97])
+def test_keyframes_stay_at_their_times_where_an_interval_is_no_whole_number_of_frames(fps):
+    data = film(pictures(round(4 * fps)), FilmSettings(*SIZE, fps, 0.5, 30))
+    times, packets = keyframe_times(data)
+    assert packets == round(4 * fps)
+    assert times == pytest.approx([n / 2 for n in range(8)], abs=1 / fps)
+    if fps == round(fps):
+        assert times[::2] == [0, 1, 2, 3]
+
+
 def test_the_render_command_reports_as_json_and_keeps_what_is_there(rendered):
     (pool, _), (take, _) = rendered
     before = (pool / take.file).stat().st_mtime_ns
@@ -96,6 +106,7 @@ def test_takes_of_other_settings_are_kept_apart(tmp_path):
         replace(SETTINGS, size=(640, 360)),
     ]
     assert len({kept_pool(tmp_path, settings) for settings in others}) == len(others)
+    assert kept_pool(tmp_path, SETTINGS, seed=5) != kept_pool(tmp_path, SETTINGS)
 
 
 def test_rendering_leaves_nothing_in_the_current_directory(tmp_path, monkeypatch):

@@ -4,8 +4,9 @@ from itertools import pairwise
 import av
 import pytest
 
-from tests.workers.simulate.films import FPS, add_take, ordinary_file
+from tests.workers.simulate.films import FPS, SIZE, add_take, ordinary_file, pictures
 from workers.simulate.errors import PoolRejected
+from workers.simulate.film import FilmSettings, film
 from workers.simulate.reels import reel_from_file
 from workers.simulate.segments import segments
 
@@ -61,6 +62,15 @@ def test_a_segment_ends_where_the_next_begins(take_file):
     cut = laps(*take_file)
     for before, after in pairwise(cut):
         assert before.start_s + before.duration_s == pytest.approx(after.start_s)
+
+
+@pytest.mark.parametrize("target_s", [0.5, 1.0])
+def test_segments_last_as_long_as_asked_where_keyframes_come_late(tmp_path, target_s):
+    path = tmp_path / "take.ts"
+    path.write_bytes(film(pictures(100), FilmSettings(*SIZE, 25.0, 0.5, 30)))
+    cut = list(segments(path, 0.0, target_s, 4.0))
+    assert len(cut) == round(4 / target_s)
+    assert [one.duration_s for one in cut] == pytest.approx([target_s] * len(cut), abs=1.01 / 25)
 
 
 def test_reordered_pictures_keep_their_times_from_the_first_segment_on(tmp_path):
