@@ -21,6 +21,11 @@ from workers.errors import WorkerError
 SESSION: Final = "session"
 """Name of the session's cookie, without its prefix."""
 API: Final = "/api/"
+UNATTENDED: Final = "X-Unattended"
+"""Header of what a page asks for by itself: nobody need sit before it. It can only end a session
+sooner, so anybody may send it."""
+EVENTS: Final = "text/event-stream"
+"""What a browser accepts that comes back for more events by itself."""
 
 
 class NotSignedIn(WorkerError):
@@ -120,7 +125,7 @@ def _from_session(request: Request, parts: ConsoleParts) -> Person:
     token = read_cookie(request, SESSION)
     if token is None:
         raise NotSignedIn("sign in first")
-    session = parts.sessions.find(token)
+    session = parts.sessions.find(token, wakes=not _is_unattended(request))
     if session is None:
         raise NotSignedIn("your session ended; sign in again")
     request.state.session = session
@@ -129,6 +134,10 @@ def _from_session(request: Request, parts: ConsoleParts) -> Person:
         parts.sessions.close(session)
         raise NotSignedIn("your account was removed")
     return Person(session.name, roles, session.title or session.name, session.key)
+
+
+def _is_unattended(request: Request) -> bool:
+    return UNATTENDED in request.headers or request.headers.get("accept") == EVENTS
 
 
 def _roles_now(parts: ConsoleParts, session: Session) -> frozenset[Role] | None:

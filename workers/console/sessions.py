@@ -77,8 +77,8 @@ class Sessions:
             pipe.execute()
         return token
 
-    def find(self, token: str) -> Session | None:
-        """The session behind a cookie, kept awake; None if it ended.
+    def find(self, token: str, wakes: bool = True) -> Session | None:
+        """The session behind a cookie, kept awake where somebody acts; None if it ended.
 
         Raises:
             QueueUnavailable: Redis does not answer, so nobody knows.
@@ -87,8 +87,11 @@ class Sessions:
         with mapped_errors():
             pipe = self._redis.pipeline(transaction=False)
             pipe.get(self._session(key))
-            # PEXPIRE needs no memory: people at work can empty a queue that filled Redis.
-            pipe.pexpire(self._awake(key), self._idle_ms)
+            if wakes:
+                # PEXPIRE needs no memory: people at work can empty a queue that filled Redis.
+                pipe.pexpire(self._awake(key), self._idle_ms)
+            else:
+                pipe.exists(self._awake(key))
             text, awake = pipe.execute()
         return _session_from(key, text) if text and awake else None
 

@@ -9,6 +9,7 @@ import redis
 
 from tests.servers import wait_until
 from tests.workers.review.flags import flag, update
+from workers.console import events
 from workers.console.people import Role
 from workers.console.sessions import Sessions, session_key
 from workers.errors import QueueUnavailable
@@ -65,6 +66,26 @@ def test_a_busy_session_ends_at_its_limit(short):
     assert short.find(token) is not None
     wait_until(lambda: short.find(token) is None, timeout_s=2)
     assert not short.is_live(key)
+
+
+@pytest.mark.parametrize(
+    ("path", "headers"),
+    [("/events", {"Accept": "text/event-stream"}), ("/queue", {"X-Unattended": "yes"})],
+)
+def test_what_a_page_asks_for_by_itself_does_not_keep_a_session_awake(
+    signed, parts, redis_settings, monkeypatch, path, headers
+):
+    monkeypatch.setattr(events, "LASTS_S", 0.01)
+    monkeypatch.setattr(events, "EVERY_S", 0.02)
+    ana = signed("ana")
+    (session,) = parts.sessions.of("ana")
+    with redis.Redis.from_url(redis_settings.url.get_secret_value()) as client:
+        (awake,) = client.keys(f"*console:awake:{session.key}")
+        client.pexpire(awake, 60_000)
+        assert ana.get(path, headers=headers).status_code == 200
+        assert client.pttl(awake) <= 60_000
+        assert ana.get("/queue").status_code == 200
+        assert client.pttl(awake) > 60_000
 
 
 def test_looking_at_a_session_from_outside_does_not_keep_it_awake(short):

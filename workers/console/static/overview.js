@@ -15,7 +15,9 @@ const board = document.querySelector("[data-refresh-s]");
 async function refresh() {
   if (document.hidden || board.contains(document.activeElement)) return;
   try {
-    const answer = await fetch(location.href, { headers: { Accept: "text/html" } });
+    // Unattended: a board that nobody looks at must not keep its session for ever.
+    const headers = { Accept: "text/html", "X-Unattended": "yes" };
+    const answer = await fetch(location.href, { headers });
     const page = new DOMParser().parseFromString(await answer.text(), "text/html");
     const fresh = answer.ok && page.getElementById(board.id);
     if (!fresh) throw new Error(`status ${answer.status}`);
