@@ -59,7 +59,15 @@ class Bench:
         self.broker_pids: dict[str, int] = {}
 
     def worker(self, **settings: str) -> RunningWorker:
-        environment = dict(os.environ) | {
+        environment = self.environment | settings
+        worker = RunningWorker(environment, self.directory / f"worker-{len(self.workers)}.log")
+        self.workers.append(worker)
+        return worker
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """What a command of this bench needs to find its topic, queue and evidence."""
+        return dict(os.environ) | {
             "FLAGPOST_KAFKA_BOOTSTRAP": self.kafka.bootstrap,
             "FLAGPOST_KAFKA_FRAMES_TOPIC": self.frames_topic,
             "FLAGPOST_KAFKA_DEAD_LETTERS_TOPIC": self.dead_letters_topic,
@@ -72,11 +80,8 @@ class Bench:
             "FLAGPOST_ENGINE_BUNDLE": str(self._bundle),
             "FLAGPOST_ENGINE_BACKEND": "onnxruntime",
             "FLAGPOST_WORKER_JOURNAL": str(self.directory / "journal.jsonl"),
-            **settings,
+            "FLAGPOST_CONSOLE_STATE": str(self.directory / "console"),
         }
-        worker = RunningWorker(environment, self.directory / f"worker-{len(self.workers)}.log")
-        self.workers.append(worker)
-        return worker
 
     def publish(self, stream_id: str, sequence: int, **changes: Any) -> None:
         values: dict[str, Any] = {

@@ -1,8 +1,7 @@
-"""A real browser against a real server: Debian's Chromium, driven by Playwright."""
+"""The console on a port of this process, and people with pages of it in a real browser."""
 
 from __future__ import annotations
 
-import shutil
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,27 +9,15 @@ from typing import Any
 
 import pytest
 import uvicorn
-from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page
 
-from tests.servers import missing, wait_until
+from tests.chromium import hear
+from tests.servers import wait_until
 from workers.console.application import create_app
 from workers.console.parts import ConsoleParts
 from workers.console.people import Role
 from workers.console.serving import listening
 from workers.settings import ConsoleSettings
-
-FLAGS = ("--no-sandbox", "--disable-gpu", "--disable-background-networking")
-
-
-@pytest.fixture(scope="session")
-def chromium() -> Iterator[Browser]:
-    path = shutil.which("chromium") or shutil.which("chromium-browser")
-    if path is None:
-        missing("Chromium (apt-get install chromium)")
-    with sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=path, args=list(FLAGS))
-        yield browser
-        browser.close()
 
 
 @pytest.fixture
@@ -79,8 +66,7 @@ class Desk:
         context.add_cookies([{"name": "flagpost-session", "value": token, "url": self.address}])
         page = context.new_page()
         page.set_default_timeout(15_000)
-        page.on("pageerror", lambda error: self.complaints.append(str(error)))
-        page.on("console", self._heard)
+        hear(page, self.complaints)
         if clock:
             page.clock.install()
         page.goto(f"{self.address}/work")
@@ -89,8 +75,3 @@ class Desk:
     def close(self) -> None:
         for context in self._contexts:
             context.close()
-
-    def _heard(self, message: Any) -> None:
-        # Refused actions answer 4xx and 5xx on purpose, which Chromium reports as errors too.
-        if message.type == "error" and "Failed to load resource" not in message.text:
-            self.complaints.append(message.text)

@@ -9,7 +9,7 @@ from fastapi import APIRouter, Depends, FastAPI
 from fastapi.testclient import TestClient
 
 from tests.workers.console.browsers import Browser
-from tests.workers.console.chromium import chromium, plain_settings
+from tests.workers.console.chromium import plain_settings
 from workers.console.access import Signed, needs
 from workers.console.application import create_app
 from workers.console.audit import entries
@@ -17,8 +17,7 @@ from workers.console.parts import ConsoleParts, made_parts
 from workers.console.people import Person, Right, Role
 from workers.settings import ConsoleSettings, EvidenceSettings
 
-# One browser for all of the folder: a fixture imported by each file would start one for each.
-__all__ = ["chromium", "plain_settings"]
+__all__ = ["plain_settings"]
 
 probes = APIRouter()
 

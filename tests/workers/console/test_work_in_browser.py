@@ -10,6 +10,7 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 
 from schemas.decisions import Verdict
+from tests.chromium import press
 from tests.servers import wait_until
 from tests.workers.console.chromium import Desk, served
 from tests.workers.console.flags import enqueue, store_flag
@@ -43,11 +44,6 @@ def desk(chromium, parts) -> Iterator[Desk]:
 
 def held(page: Page) -> str:
     return page.get_attribute("[data-work]", "data-work") or ""
-
-
-def press(page: Page, *keys: str) -> None:
-    for key in keys:
-        page.keyboard.press(key)
 
 
 def said(page: Page, text: str) -> None:
