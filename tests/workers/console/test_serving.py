@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -19,7 +20,7 @@ from tests.workers.operations.commands import run
 from workers.brokers import free_port
 from workers.console.audit import verify
 from workers.console.people import Role
-from workers.console.serving import check
+from workers.console.serving import check, listening
 from workers.console.state import ConsoleState
 from workers.errors import ConfigurationRejected
 from workers.settings import ConsoleSettings
@@ -189,3 +190,13 @@ def test_redis_that_is_away_is_said_and_what_was_typed_is_kept(app, signed, redi
     assert "The queue does not answer" in answer.text
     assert "half a &lt;thought&gt;" in answer.text
     wait_until(lambda: ana.get("/probe").status_code == 200)
+
+
+def test_answers_do_not_wait_for_the_browser_to_acknowledge_their_headers():
+    with (
+        listening("127.0.0.1", 0) as listener,
+        socket.create_connection(listener.getsockname()),
+    ):
+        accepted, _ = listener.accept()
+        with accepted:
+            assert accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
