@@ -1,17 +1,22 @@
 """Settings of every process: read once at its start, from the environment or one file.
 
 Names in the environment are `FLAGPOST_` + group + field, such as `FLAGPOST_KAFKA_BOOTSTRAP`. The
-file (`--config FILE`, or `FLAGPOST_CONFIG`) holds the same lines, `NAME=value`; the environment
-wins. An unknown name or a value that does not fit stops the start.
+file (`--config FILE`, or `FLAGPOST_CONFIG`) holds the same lines, `NAME=value`, of all groups; the
+environment wins. An unknown name in the file or a value that does not fit stops the start; unknown
+names in the environment are told by `flagpost worker` and `flagpost doctor`, for other software
+puts names there, too.
 """
 
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 from datetime import timedelta
+from difflib import get_close_matches
 from pathlib import Path
-from typing import Annotated, Literal, TypeVar
+from typing import Annotated, Final, Literal, TypeVar
 
+from dotenv import dotenv_values
 from pydantic import BeforeValidator, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
@@ -30,7 +35,7 @@ Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)]
 class KafkaSettings(BaseSettings):
     """How to reach Kafka, and the topics' names."""
 
-    model_config = SettingsConfigDict(env_prefix="FLAGPOST_KAFKA_", frozen=True)
+    model_config = SettingsConfigDict(env_prefix="FLAGPOST_KAFKA_", frozen=True, extra="ignore")
 
     bootstrap: str = "127.0.0.1:9092"
     client: Literal["kafka-python", "librdkafka"] = "kafka-python"
@@ -54,7 +59,7 @@ class KafkaSettings(BaseSettings):
 class RedisSettings(BaseSettings):
     """How to reach Redis, and the queue's name."""
 
-    model_config = SettingsConfigDict(env_prefix="FLAGPOST_REDIS_", frozen=True)
+    model_config = SettingsConfigDict(env_prefix="FLAGPOST_REDIS_", frozen=True, extra="ignore")
 
     url: SecretStr = SecretStr("redis://127.0.0.1:6379/0")
     """redis:// or rediss:// with user and password where the server has them."""
@@ -67,7 +72,7 @@ class RedisSettings(BaseSettings):
 class EvidenceSettings(BaseSettings):
     """Where pictures and clips go."""
 
-    model_config = SettingsConfigDict(env_prefix="FLAGPOST_EVIDENCE_", frozen=True)
+    model_config = SettingsConfigDict(env_prefix="FLAGPOST_EVIDENCE_", frozen=True, extra="ignore")
 
     url: str = "evidence"
     """A directory, or an object store by URL (s3://..., gs://...; needs its fsspec driver)."""
@@ -78,7 +83,7 @@ class EvidenceSettings(BaseSettings):
 class EngineSettings(BaseSettings):
     """Which model runs, and on what."""
 
-    model_config = SettingsConfigDict(env_prefix="FLAGPOST_ENGINE_", frozen=True)
+    model_config = SettingsConfigDict(env_prefix="FLAGPOST_ENGINE_", frozen=True, extra="ignore")
 
     bundle: str = "gameplay-s0"
     """A shipped bundle's name, a directory, or `REGISTRY_URL#channel`."""
@@ -92,7 +97,7 @@ class EngineSettings(BaseSettings):
 class WorkerSettings(BaseSettings):
     """The moderation worker."""
 
-    model_config = SettingsConfigDict(env_prefix="FLAGPOST_WORKER_", frozen=True)
+    model_config = SettingsConfigDict(env_prefix="FLAGPOST_WORKER_", frozen=True, extra="ignore")
 
     children: int | None = Field(default=None, ge=1, le=256)
     """Decoder processes; one per core where nothing is said."""
@@ -122,7 +127,7 @@ class WorkerSettings(BaseSettings):
 class IngestSettings(BaseSettings):
     """`flagpost ingest`."""
 
-    model_config = SettingsConfigDict(env_prefix="FLAGPOST_INGEST_", frozen=True)
+    model_config = SettingsConfigDict(env_prefix="FLAGPOST_INGEST_", frozen=True, extra="ignore")
 
     segment_duration: timedelta = timedelta(seconds=2)
     read_timeout: timedelta = timedelta(seconds=10)
@@ -135,7 +140,7 @@ class IngestSettings(BaseSettings):
 class ConsoleSettings(BaseSettings):
     """The review console: where it listens, who may sign in, how long things last."""
 
-    model_config = SettingsConfigDict(env_prefix="FLAGPOST_CONSOLE_", frozen=True)
+    model_config = SettingsConfigDict(env_prefix="FLAGPOST_CONSOLE_", frozen=True, extra="ignore")
 
     host: str = "127.0.0.1"
     port: int = Field(default=8480, ge=0, le=65535)
@@ -185,6 +190,16 @@ class ConsoleSettings(BaseSettings):
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
 
 
+GROUPS: Final[tuple[type[BaseSettings], ...]] = (
+    KafkaSettings,
+    RedisSettings,
+    EvidenceSettings,
+    EngineSettings,
+    WorkerSettings,
+    IngestSettings,
+    ConsoleSettings,
+)
+CONFIG: Final = "FLAGPOST_CONFIG"
 Settings = TypeVar("Settings", bound=BaseSettings)
 
 
@@ -198,11 +213,9 @@ def read_settings(kind: type[Settings], config: Path | None = None) -> Settings:
     Raises:
         ConfigurationRejected: Names the variable, what it held and what was expected.
     """
-    file = config or (
-        Path(os.environ["FLAGPOST_CONFIG"]) if "FLAGPOST_CONFIG" in os.environ else None
-    )
-    if file is not None and not file.is_file():
-        raise ConfigurationRejected(f"settings file {file}: no such file")
+    file = config or (Path(os.environ[CONFIG]) if CONFIG in os.environ else None)
+    if file is not None:
+        _check_names(file)
     try:
         return kind(_env_file=file)
     except ValidationError as error:
@@ -210,3 +223,36 @@ def read_settings(kind: type[Settings], config: Path | None = None) -> Settings:
         first = error.errors(include_url=False, include_input=False)[0]
         name = prefix + "_".join(str(part) for part in first["loc"]).upper()
         raise ConfigurationRejected(f"{name}: {first['msg']}") from error
+
+
+def unknown_names(names: Iterable[str]) -> dict[str, str]:
+    """Names that are no setting of any process, each with the one that may have been meant."""
+    known = [
+        str(group.model_config["env_prefix"]) + field.upper()
+        for group in GROUPS
+        for field in group.model_fields
+    ]
+    return {
+        name: next(iter(get_close_matches(name.upper(), known, 1)), "")
+        for name in names
+        if name.upper() not in {*known, CONFIG}
+    }
+
+
+def strange_environment() -> list[str]:
+    """What the environment holds that looks like a setting and is none, in words."""
+    names = [name for name in os.environ if name.upper().startswith("FLAGPOST_")]
+    return [unknown_text(name, meant) for name, meant in unknown_names(names).items()]
+
+
+def unknown_text(name: str, meant: str) -> str:
+    """One unknown name in words."""
+    return f"{name}: no such setting" + (f"; did you mean {meant}?" if meant else "")
+
+
+def _check_names(file: Path) -> None:
+    if not file.is_file():
+        raise ConfigurationRejected(f"settings file {file}: no such file")
+    names = list(dotenv_values(file))
+    for name, meant in unknown_names(names).items():
+        raise ConfigurationRejected(f"settings file {file}: {unknown_text(name, meant)}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import threading
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from pydantic_settings import BaseSettings
 from workers.lifecycle import stop_on_signals
 from workers.logs import configure_logging
 from workers.moderation.assembly import ProcessSettings, run_worker
+from workers.redaction import redacted
 from workers.settings import (
     EngineSettings,
     EvidenceSettings,
@@ -19,7 +21,10 @@ from workers.settings import (
     RedisSettings,
     WorkerSettings,
     read_settings,
+    strange_environment,
 )
+
+logger = logging.getLogger(__name__)
 
 EXAMPLE = """\b
 Example:
@@ -53,6 +58,8 @@ def worker(config: Path | None, show_config: bool) -> None:
         click.echo(json.dumps(_shown(settings), indent=2))
         return
     configure_logging(settings.worker.log_level, settings.worker.log_format)
+    for text in strange_environment():
+        logger.warning("environment: %s", text)
     stopping = threading.Event()
     stop_on_signals(stopping)
     run_worker(settings, stopping)
@@ -70,5 +77,15 @@ def _shown(settings: ProcessSettings) -> dict[str, object]:
     for group in groups:
         prefix = str(group.model_config["env_prefix"])
         for name, value in group.model_dump(mode="json").items():
-            shown[prefix + name.upper()] = value
+            shown[prefix + name.upper()] = _masked(value)
     return shown
+
+
+def _masked(value: object) -> object:
+    """An address may hold credentials, too: of an object store, of a registry `URL#channel`."""
+    if isinstance(value, list):
+        return [_masked(one) for one in value]
+    if not isinstance(value, str):
+        return value
+    place, mark, channel = value.partition("#")
+    return redacted(place) + mark + channel

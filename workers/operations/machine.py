@@ -23,6 +23,7 @@ from engines.registry import bundle_from_reference
 from workers.errors import EvidenceUnavailable
 from workers.moderation.evidence import EvidenceStore
 from workers.operations.findings import Finding, Standing
+from workers.redaction import redacted
 from workers.settings import EngineSettings, EvidenceSettings
 
 DECODERS: Final = {
@@ -131,11 +132,11 @@ def _frame_s(settings: EngineSettings, bundle: Bundle, precision: str) -> float:
 
 
 def _evidence(settings: EvidenceSettings) -> Iterable[Finding]:
-    subject = f"evidence {settings.url}"
+    subject = f"evidence {redacted(settings.url)}"
     try:
         EvidenceStore(settings.url).check()
     except (EvidenceUnavailable, ImportError, ValueError) as error:
-        yield Finding(subject, Standing.WRONG, str(error), "set FLAGPOST_EVIDENCE_URL")
+        yield Finding(subject, Standing.WRONG, redacted(str(error)), "set FLAGPOST_EVIDENCE_URL")
         return
     yield Finding(subject, Standing.GOOD, "takes, gives back and removes")
     files, root = url_to_fs(settings.url)
