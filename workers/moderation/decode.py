@@ -119,8 +119,14 @@ def decode_looks(
             return _from_access_unit(data, content_type, limits)
         return _from_picture(data, content_type, limits)
     except LIBAV_ERRORS as error:
-        detail = f"{content_type.value} of {len(data)} bytes: {type(error).__name__}: {error}"
-        raise DeadLettered("undecodable", detail[:300]) from error
+        raise DeadLettered("undecodable", _undecodable_text(data, content_type, error)) from error
+
+
+def _undecodable_text(data: memoryview | bytes, content_type: ContentType, error: Exception) -> str:
+    """FFmpeg's words without its numbers and its name for our memory."""
+    words = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+    text = f"{len(data)} bytes that no decoder of {content_type.value} can read: they are damaged"
+    return f"{text}, cut off or something else ({type(error).__name__}: {words})"[:300]
 
 
 def _from_container(

@@ -38,6 +38,7 @@ class TopicPlan:
     replicas: int
     retention: timedelta
     max_message_bytes: int
+    has_frames: bool = False
 
     def configs(self) -> dict[str, str]:
         """Topic settings as Kafka names them."""

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import heapq
 import json
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
 
@@ -43,15 +45,13 @@ def deadletters() -> None:
 @as_json
 def list_letters(reason: str | None, stream: str | None, limit: int, wants_json: bool) -> None:
     """List the newest dead letters and count all by reason."""
+    counts: Counter[str] = Counter()
     with _reader() as (reader, progress):
-        chosen = list(_chosen(reader, progress, reason, stream))
-    chosen.sort(key=lambda letter: letter.at)
-    newest = chosen[-limit:]
+        newest = _newest(_chosen(reader, progress, reason, stream), limit, counts)
     if wants_json:
         for letter in newest:
             click.echo(json.dumps(_facts(letter)))
         return
-    counts = Counter(letter.reason for letter in chosen)
     table = Table("place", "refused at", "reason", "detail", "stream", "attempt", show_edge=False)
     for letter in newest:
         when = f"{letter.at:%Y-%m-%d %H:%M:%S}"
@@ -60,7 +60,7 @@ def list_letters(reason: str | None, stream: str | None, limit: int, wants_json:
         )
     Console().print(table)
     summary = ", ".join(f"{count} {name}" for name, count in counts.most_common())
-    click.echo(f"{len(chosen)} dead letters" + (f": {summary}" if summary else ""))
+    click.echo(f"{counts.total()} dead letters" + (f": {summary}" if summary else ""))
 
 
 @deadletters.command(epilog="Example: flagpost deadletters show 0:17 --save piece.ts")
@@ -160,6 +160,16 @@ def _chosen(
             continue
         if not places or letter.place in places:
             yield letter
+
+
+def _newest(letters: Iterator[DeadLetter], limit: int, counts: Counter[str]) -> list[DeadLetter]:
+    """The newest of all, oldest first; no more than these are held, for each has its media."""
+    newest: list[tuple[datetime, int, DeadLetter]] = []
+    for number, letter in enumerate(letters):
+        counts[letter.reason] += 1
+        keep = heapq.heappush if len(newest) < limit else heapq.heappushpop
+        keep(newest, (letter.at, number, letter))
+    return [letter for _, _, letter in sorted(newest)]
 
 
 def _facts(letter: DeadLetter) -> dict[str, Any]:

@@ -21,6 +21,7 @@ from workers.settings import (
     KafkaSettings,
     RedisSettings,
     read_settings,
+    strange_environment,
 )
 
 EXAMPLE = """\b
@@ -51,6 +52,7 @@ def doctor(config: Path | None, wants_json: bool) -> None:
     engine = read_settings(EngineSettings, config)
     evidence = read_settings(EvidenceSettings, config)
     checks: tuple[tuple[str, Callable[[], list[Finding]]], ...] = (
+        ("settings", setting_findings),
         ("Kafka", lambda: kafka_findings(kafka)),
         ("Redis", lambda: redis_findings(redis)),
         ("this machine", lambda: machine_findings(engine, evidence)),
@@ -62,6 +64,12 @@ def doctor(config: Path | None, wants_json: bool) -> None:
             findings += check()
     show(findings, wants_json)
     raise SystemExit(exit_code(findings))
+
+
+def setting_findings() -> list[Finding]:
+    """Names in the environment that no process reads: most often a slip of the pen."""
+    mend = "correct or remove it"
+    return [Finding("settings", Standing.NOTE, text, mend) for text in strange_environment()]
 
 
 def kafka_findings(settings: KafkaSettings) -> list[Finding]:
@@ -83,15 +91,15 @@ def kafka_findings(settings: KafkaSettings) -> list[Finding]:
 
 def redis_findings(settings: RedisSettings) -> list[Finding]:
     """Whether Redis answers, and whether it would keep every flag."""
-    client = connect(settings)
     try:
-        with mapped_errors():
+        with connect(settings) as client, mapped_errors():
             facts: dict[str, Any] = client.info()
-    except (QueueUnavailable, ConfigurationRejected) as error:
+    except ConfigurationRejected as error:
+        mend = "set FLAGPOST_REDIS_URL=redis://user:password@host:port/0"
+        return [Finding("Redis", Standing.UNREACHABLE, str(error), mend)]
+    except QueueUnavailable as error:
         mend = "start redis-server, or set FLAGPOST_REDIS_URL"
         return [Finding("Redis", Standing.UNREACHABLE, str(error), mend)]
-    finally:
-        client.close()
     return list(_judged(facts, settings.min_replicas))
 
 

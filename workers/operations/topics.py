@@ -11,8 +11,10 @@ import click
 from workers.errors import BrokerUnavailable
 from workers.operations.cluster import Cluster, TopicPlan, TopicState
 from workers.operations.findings import Finding, Standing, exit_code, show
+from workers.review.intake import STATE_KEPT
 from workers.settings import KafkaSettings, read_settings
 
+HOUR: Final = timedelta(hours=1)
 PARTITIONS: Final = 12
 RETENTION_HOURS: Final = 12.0
 """Must stay below the 24 h for which stream states are kept, or a replay would flag again."""
@@ -108,7 +110,7 @@ def topic_plans(
     limit = settings.max_message_bytes
     retention = timedelta(hours=retention_hours)
     plans = [
-        TopicPlan(settings.frames_topic, partitions, replicas, retention, limit),
+        TopicPlan(settings.frames_topic, partitions, replicas, retention, limit, has_frames=True),
         TopicPlan(
             settings.dead_letters_topic, min(3, partitions), replicas, DEAD_LETTERS_RETENTION, limit
         ),
@@ -140,11 +142,29 @@ def _judged(state: TopicState | None, plan: TopicPlan, brokers: int) -> list[Fin
         )
         for name, expected in state.lacking(plan).items()
     ]
+    if plan.has_frames and _outlasts_states(state):
+        text = (
+            f"kept {_kept(state.retention_ms)}, stream states for {STATE_KEPT // HOUR} h: reading "
+            "older frames again would flag them again"
+        )
+        findings.append(Finding(subject, Standing.NOTE, text, _shorter(state.name, plan)))
     if state.replicas < 2 <= brokers:
         text = f"{state.replicas} replica on {brokers} brokers: a dead disk loses frames"
         mend = "kafka-reassign-partitions.sh, or create it anew with --replicas"
         findings.append(Finding(subject, Standing.NOTE, text, mend))
     return findings or [Finding(subject, Standing.GOOD, described(state))]
+
+
+def _outlasts_states(state: TopicState) -> bool:
+    kept_ms = state.retention_ms
+    return kept_ms is not None and (kept_ms < 0 or timedelta(milliseconds=kept_ms) > STATE_KEPT)
+
+
+def _shorter(name: str, plan: TopicPlan) -> str:
+    return (
+        f"kafka-configs.sh --alter --topic {name} "
+        f"--add-config retention.ms={plan.retention // timedelta(milliseconds=1)}"
+    )
 
 
 def described(state: TopicState) -> str:

@@ -25,6 +25,7 @@ from redis.exceptions import (
 from redis.retry import Retry
 
 from workers.errors import ConfigurationRejected, QueueUnavailable
+from workers.redaction import redacted
 from workers.settings import RedisSettings
 
 TRANSIENT: Final = (
@@ -47,15 +48,25 @@ def script_digest(name: str) -> str:
 
 
 def connect(settings: RedisSettings) -> redis.Redis:
-    """A client that never retries by itself: a hidden retry after a lost reply doubles writes."""
+    """A client that never retries by itself: a hidden retry after a lost reply doubles writes.
+
+    Raises:
+        ConfigurationRejected: The address is none.
+    """
     timeout_s = settings.timeout.total_seconds()
-    return redis.Redis.from_url(
-        settings.url.get_secret_value(),
-        socket_timeout=timeout_s,
-        socket_connect_timeout=timeout_s,
-        retry=Retry(NoBackoff(), 0),
-        protocol=3,
-    )
+    try:
+        return redis.Redis.from_url(
+            settings.url.get_secret_value(),
+            socket_timeout=timeout_s,
+            socket_connect_timeout=timeout_s,
+            retry=Retry(NoBackoff(), 0),
+            protocol=3,
+        )
+    except ValueError as error:
+        raise ConfigurationRejected(
+            f"FLAGPOST_REDIS_URL: got {redacted(settings.url.get_secret_value())!r}, expected an "
+            "address such as redis://user:password@host:6379/0, rediss://... or unix://..."
+        ) from error
 
 
 @contextmanager
@@ -69,13 +80,21 @@ def mapped_errors() -> Iterator[None]:
     try:
         yield
     except AuthenticationError as error:
-        raise ConfigurationRejected(f"Redis: {error}; check FLAGPOST_REDIS_URL") from error
+        raise ConfigurationRejected(_refused_text(error)) from error
     except TRANSIENT as error:
         raise QueueUnavailable(f"Redis: {error}") from error
     except RedisError as error:
         if str(error).startswith(("NOPERM", "WRONGPASS", "NOAUTH")):
-            raise ConfigurationRejected(f"Redis: {error}; check FLAGPOST_REDIS_URL") from error
+            raise ConfigurationRejected(_refused_text(error)) from error
         raise QueueUnavailable(f"Redis: {error}") from error
+
+
+def _refused_text(error: RedisError) -> str:
+    """What a server that wants another user or password means, in words for people."""
+    text = str(error)
+    if "HELLO must be called" in text or text.startswith("NOAUTH"):
+        text = "it wants a password, and the address has none"
+    return f"Redis: {text}; check user and password in FLAGPOST_REDIS_URL"
 
 
 def run_all(

@@ -72,6 +72,21 @@ def test_a_redis_that_would_lose_flags_gets_the_commands_that_mend_it(tmp_path: 
     assert exit_code(findings) == 1
 
 
+def test_a_redis_that_wants_a_password_or_has_a_wrong_address_says_so(tmp_path: Path):
+    server = RedisServer(tmp_path, None, "--requirepass", "sesame")
+    server.start()
+    urls = (server.url, server.url.replace("//", "//:wrong@"), "http://me:hunter2@redis")
+    nothing, wrong, no_redis = (
+        finding for url in urls for finding in redis_findings(RedisSettings(url=SecretStr(url)))
+    )
+    server.stop()
+    assert "it wants a password, and the address has none" in nothing.fact
+    assert "invalid username-password pair" in wrong.fact
+    assert "expected an address such as redis://" in no_redis.fact
+    assert "hunter2" not in no_redis.fact
+    assert {one.standing for one in (nothing, wrong, no_redis)} == {Standing.UNREACHABLE}
+
+
 def test_a_machine_that_can_work_is_good(tmp_path: Path):
     evidence = EvidenceSettings(url=str(tmp_path / "evidence"))
     findings = machine_findings(engine_settings(tmp_path), evidence)

@@ -78,6 +78,16 @@ def test_limits_that_are_too_low_are_found_and_raised_and_others_kept(operator: 
     assert operator.topics("check").code == 0
 
 
+def test_frames_kept_for_longer_than_stream_states_get_a_note(operator: Operator):
+    configs = {"max.message.bytes": str(8 << 20), "retention.ms": str(168 * 3_600_000)}
+    create_topics(operator.address, 1, operator.frames, **configs)
+    create_topics(operator.address, 1, operator.dead_letters, **configs)
+    (note,) = [line for line in operator.topics("check").lines() if line["standing"] == "note"]
+    assert note["subject"] == f"topic {operator.frames}"
+    assert "stream states for 24 h" in note["fact"]
+    assert "retention.ms=43200000" in note["mend"]
+
+
 def test_partitions_are_added_only_when_asked(operator: Operator, broker):
     operator.topics("create", "--partitions", "2")
     (frames, _) = operator.topics("create", "--partitions", "4").lines()
