@@ -54,3 +54,9 @@ def test_a_grey_picture_is_whole_and_without_colour():
 def test_what_is_no_picture_is_refused(data):
     with pytest.raises(PictureUnreadable):
         blurred(data)
+
+
+@pytest.mark.parametrize("format_name", ["PNG", "TIFF", "GIF", "EPS"])
+def test_only_what_workers_store_is_decoded(format_name):
+    with pytest.raises(PictureUnreadable):
+        grey(picture(format_name))
