@@ -73,10 +73,22 @@ def show(file: Path | None, limit: int, wants_json: bool, **wanted: str | None) 
     table = Table("at", "who", "what", "of", "outcome", "more", box=None)
     for entry in found:
         more = ", ".join(f"{name} {value}" for name, value in entry["detail"].items() if value)
+        # Strangers chose some of it: nothing may steer the terminal that shows it.
         bad = entry["outcome"] == "denied"
         values = (entry["actor"], entry["action"], entry["subject"], entry["outcome"], more)
-        table.add_row(entry["at"][:19], *map(Text, values), style="red" if bad else "")
+        table.add_row(
+            entry["at"][:19],
+            *(Text(_printable(value)) for value in values),
+            style="red" if bad else "",
+        )
     Console().print(table)
+
+
+def _printable(text: str) -> str:
+    return "".join(
+        letter if letter.isprintable() else letter.encode("unicode_escape").decode()
+        for letter in text
+    )
 
 
 def _fits(entry: dict[str, Any], wanted: dict[str, str | None]) -> bool:

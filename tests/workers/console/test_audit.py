@@ -238,6 +238,11 @@ class TestCommand:
     def test_show_prints_a_table_for_people(self, three):
         assert "flag.reveal" in run("audit", "show", str(three)).text
 
+    def test_what_a_stranger_typed_cannot_steer_the_terminal(self, three, log):
+        log.append("anonymous", "sign-in", "\x1b]0;x\x07\x9b2J\u202eana\n", why="\x1b[2J")
+        shown = run("audit", "show", str(three), "--action", "sign-in").text
+        assert not set(shown) & {"\x1b", "\x07", "\x9b", "\u202e"}
+
     def test_the_log_of_the_settings_is_read_where_no_file_is_given(self, three):
         state = {"FLAGPOST_CONSOLE_STATE": str(three.parent)}
         assert json.loads(run("audit", "verify", "--json", **state).text)["entries"] == 3
