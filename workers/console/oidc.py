@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import re
 from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any, Final, TypeVar
@@ -151,11 +152,18 @@ async def from_provider(request: Request) -> Response:
     try:
         claims = await provider.claims(request)
     except (OAuthError, JoseError) as error:
-        why = f"The sign-in was not accepted: {error}. Try again."
-        return await run_sync(partial(refused, request, parts, "oidc", why))
+        text = f"The sign-in was not accepted: {_shown(error)}. Try again."
+        return await run_sync(partial(refused, request, parts, "oidc", text, str(error)))
     finally:
         request.session.clear()
     return await run_sync(partial(_started, request, parts, claims, then))
+
+
+def _shown(error: OAuthError | JoseError) -> str:
+    """What a page may say: the words of an error in an address may be anybody's."""
+    if not isinstance(error, OAuthError):
+        return str(error)
+    return error.error if re.fullmatch(r"[a-z_]{1,40}", error.error or "") else "it failed"
 
 
 def _started(

@@ -108,10 +108,17 @@ def start_session(
     return response
 
 
-def refused(request: Request, parts: ConsoleParts, way: str, why: str) -> Response:
-    """Says why a sign-in was refused, and logs it."""
-    parts.audit.append("anonymous", "sign-in", way, "denied", why=why)
-    return _page(request, parts, status=403, problem=why)
+def refused(
+    request: Request, parts: ConsoleParts, way: str, text: str, why: str | None = None
+) -> Response:
+    """Says why a sign-in was refused, and logs it.
+
+    Raises:
+        TooMany: This address was refused too often; that is no longer written.
+    """
+    parts.rates.count(Kind.REFUSAL, address_of(request))
+    parts.audit.append("anonymous", "sign-in", way, "denied", why=why or text)
+    return _page(request, parts, status=403, problem=text)
 
 
 def own_path(target: str) -> str:

@@ -12,8 +12,10 @@ from tests.workers.console.conftest import probes
 from tests.workers.console.provider import CLIENT, running_provider, served
 from workers.brokers import free_port
 from workers.console.application import create_app
+from workers.console.audit import entries
 from workers.console.parts import made_parts
 from workers.console.people import Role
+from workers.console.rates import REFUSALS_PER_MINUTE
 from workers.settings import ConsoleSettings
 
 
@@ -131,6 +133,26 @@ def test_a_refused_sign_in_is_in_the_audit_log(browser, provider, console):
 
     last = list(entries(console[1].audit.path))[-1]
     assert (last["action"], last["subject"], last["outcome"]) == ("sign-in", "oidc", "denied")
+
+
+def test_a_stranger_cannot_fill_the_audit_log(console, browser):
+    path, _ = "/signin/oidc/return", browser.get("/signin")
+    codes = [
+        browser.get(path, params={"error": "denied", "error_description": "x" * 3000}).status_code
+        for _ in range(REFUSALS_PER_MINUTE + 5)
+    ]
+    assert codes[-1] == 429
+    refusals = [e for e in entries(console[1].audit.path) if e["outcome"] == "denied"]
+    assert len(refusals) <= 2 * REFUSALS_PER_MINUTE
+
+
+def test_an_address_cannot_put_words_into_the_console_s_mouth(browser):
+    told = {"error": "access_denied", "error_description": "Call 555-0100 to be let in"}
+    answer = browser.get("/signin/oidc/return", params=told)
+    assert "access_denied" in answer.text
+    assert "555" not in answer.text
+    told["error"] = "Call 555-0100"
+    assert "555" not in browser.get("/signin/oidc/return", params=told).text
 
 
 def test_an_answer_to_another_browser_s_request_signs_nobody_in(console, browser):
