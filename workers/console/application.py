@@ -31,7 +31,7 @@ from workers.console import (
     work,
 )
 from workers.console.failures import FAILURES
-from workers.console.forms import guard
+from workers.console.forms import MAX_BODY, guard
 from workers.console.headers import SecureHeaders
 from workers.console.parts import ConsoleParts
 from workers.settings import ConsoleSettings
@@ -43,8 +43,6 @@ PAGES: Final = (
 LOOPBACK: Final = ("127.0.0.1", "localhost", "[::1]")
 OIDC_LIMIT_S: Final = 600
 """How long somebody may take at the identity provider."""
-MAX_BODY: Final = 1 << 20
-"""Bytes. The longest note that is answered politely, 100,000 characters, stays below it."""
 OPENAPI: Final = "/api/v1/openapi.json"
 
 
@@ -59,6 +57,7 @@ def create_app(parts: ConsoleParts) -> FastAPI:
         redoc_url=None,
         openapi_url=OPENAPI,
         max_body_size=MAX_BODY,
+        form_limits={"max_part_size": MAX_BODY},
         dependencies=[Depends(guard)],
         exception_handlers=FAILURES,  # type: ignore[arg-type]
         middleware=[

@@ -72,7 +72,7 @@ async function send(form, submitter) {
     });
     if (new URL(answer.url).pathname === "/signin") return location.assign(answer.url);
     const html = await answer.text();
-    if (answer.status >= 500 || answer.status === 429) {
+    if (answer.status >= 500 || [413, 429].includes(answer.status)) {
       const text = $("[role=alert], main p", new DOMParser().parseFromString(html, "text/html"));
       return notice(text ? text.textContent.trim() : "The console could not do this. Try again.");
     }
