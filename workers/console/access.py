@@ -5,9 +5,10 @@ Roles are read anew with each request, so that somebody who lost a role stops at
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Annotated, Final
 
+from anyio.to_thread import run_sync
 from fastapi import Depends, Request
 
 from workers.console.cookies import read_cookie
@@ -90,24 +91,27 @@ def log_refusal(request: Request, action: str, why: str) -> None:
     parts.audit.append("anonymous", action, request.url.path[:500], "denied", why=why)
 
 
-def needs(right: Right) -> Callable[..., Person]:
+def needs(right: Right) -> Callable[..., Awaitable[Person]]:
     """A dependency that gives the person, if they have a right; a refusal is logged."""
 
-    def check(request: Request, person: Signed) -> Person:
-        if person.may(right):
-            return person
-        parts = parts_of(request)
-        parts.audit.append(
-            person.name,
-            "access",
-            request.url.path[:500],
-            "denied",
-            right=right.name,
-            method=request.method,
-        )
-        raise Denied(person, _refusal(request, right))
+    async def check(request: Request, person: Signed) -> Person:
+        if not person.may(right):
+            await run_sync(_log_denied, request, person, right)
+            raise Denied(person, _refusal(request, right))
+        return person
 
     return check
+
+
+def _log_denied(request: Request, person: Person, right: Right) -> None:
+    parts_of(request).audit.append(
+        person.name,
+        "access",
+        request.url.path[:500],
+        "denied",
+        right=right.name,
+        method=request.method,
+    )
 
 
 def _refusal(request: Request, right: Right) -> str:

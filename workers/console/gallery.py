@@ -7,7 +7,9 @@ Clear ones are read anew each time.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from datetime import timedelta
@@ -62,7 +64,8 @@ class Gallery:
 
     def __init__(self, evidence: EvidenceStore) -> None:
         self._evidence = evidence
-        self._blurred = lru_cache(BLURRED_KEPT)(self._make_blurred)
+        self._kept: OrderedDict[Piece, bytes] = OrderedDict()
+        self._keeping = threading.Lock()
         self._clips = lru_cache(CLIPS_KEPT)(self._read)
         self._ahead = ThreadPoolExecutor(2, thread_name_prefix="pictures")
 
@@ -86,7 +89,7 @@ class Gallery:
         wanted = {
             name: self._ahead.submit(self._blurred, piece)
             for name, piece in pieces(flag).items()
-            if not piece.is_clip
+            if not piece.is_clip and self._at_hand(piece) is None
         }
         done, _ = wait(wanted.values(), timeout=PATIENCE.total_seconds())
         return {
@@ -95,17 +98,35 @@ class Gallery:
             if future in done and future.exception() is not None
         }
 
-    def prepare(self, flag: Flag) -> None:
-        """Blurs a flag's pictures in the background, for whoever gets it next."""
-        for piece in pieces(flag).values():
-            if not piece.is_clip:
-                self._ahead.submit(self._blurred, piece)
+    def prepare(self, coming: Callable[[], Iterable[Flag]]) -> None:
+        """Blurs pictures in the background, for whoever comes next; `coming` runs there, too."""
+        self._ahead.submit(self._blur_all, coming)
 
     def close(self) -> None:
         self._ahead.shutdown(wait=True, cancel_futures=True)
 
-    def _make_blurred(self, piece: Piece) -> bytes:
-        return blur.blurred(self._read(piece))
+    def _blur_all(self, coming: Callable[[], Iterable[Flag]]) -> None:
+        for flag in coming():
+            for piece in pieces(flag).values():
+                if not piece.is_clip and self._at_hand(piece) is None:
+                    self._ahead.submit(self._blurred, piece)
+
+    def _at_hand(self, piece: Piece) -> bytes | None:
+        """What was blurred before: most pages need no other thread for it."""
+        with self._keeping:
+            if piece in self._kept:
+                self._kept.move_to_end(piece)
+            return self._kept.get(piece)
+
+    def _blurred(self, piece: Piece) -> bytes:
+        found = self._at_hand(piece)
+        if found is None:
+            found = blur.blurred(self._read(piece))
+            with self._keeping:
+                self._kept[piece] = found
+                if len(self._kept) > BLURRED_KEPT:
+                    self._kept.popitem(last=False)
+        return found
 
     def _read(self, piece: Piece) -> bytes:
         data = self._evidence.get(piece.key)

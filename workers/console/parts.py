@@ -115,4 +115,9 @@ def parts_of(connection: HTTPConnection) -> ConsoleParts:
     return parts
 
 
-Parts = Annotated[ConsoleParts, Depends(parts_of)]
+async def _given(connection: HTTPConnection) -> ConsoleParts:
+    """As a dependency: one that is not async takes a thread for each request."""
+    return parts_of(connection)
+
+
+Parts = Annotated[ConsoleParts, Depends(_given)]

@@ -43,10 +43,10 @@ def claim(parts: ConsoleParts, person: Person, quietly: bool = False) -> Lease |
         raise
     without = parts.preferences.of(person.name).without
     lease = parts.desk.claim(person.name, parts.settings.lease, person.pools, without)
-    for flag_id, _ in parts.desk.waiting(limit=PREPARED) if lease else ():
-        record = parts.board.record(flag_id)
-        if record is not None:
-            parts.gallery.prepare(record.flag)
+    if lease is not None:
+        parts.gallery.prepare(
+            lambda: (record.flag for record in parts.board.waiting(limit=PREPARED))
+        )
     return lease
 
 
