@@ -177,7 +177,10 @@ def release(flag_id: FlagId, person: Reviewer, parts: Parts, note: Note) -> Done
 
 @router.post("/flags/{flag_id}/undo", response_model=Claimed)
 def undo(flag_id: FlagId, person: Reviewer, parts: Parts) -> Claimed | Response:
-    """Takes an own verdict back, within a few seconds; the flag is held again."""
+    """Takes an own verdict back, within a few seconds; the flag is held again.
+
+    The second of two verdicts is taken back with 409 and the answer `escalated`: a senior decides.
+    """
     window = parts.settings.undo_window
     answer, lease = parts.desk.undo(flag_id, person.name, window, person.pools)
     parts.audit.append(person.name, "flag.undo", flag_id, answer.value, by="api")

@@ -22,6 +22,18 @@ REASONS: Final = {
 }
 
 
+REFUSED: Final = {
+    Answer.MISSING: "This flag is not in the queue any more. Nothing was recorded.",
+    Answer.FORBIDDEN: "You may not do this with this flag. Nothing was recorded.",
+    Answer.TOO_LATE: "Too late to undo: tell a supervisor, who can have it reviewed again.",
+    Answer.EXPORTED: "It was exported already and cannot be undone here: tell a supervisor.",
+    Answer.ESCALATED: "Taken back. It was the second of two verdicts, so a senior decides now.",
+    Answer.NOT_YOURS: "Somebody else decided this one.",
+    Answer.NOT_DECIDED: "There is nothing to undo: it is not decided.",
+}
+"""What is said of answers that need no more facts."""
+
+
 class FormRefused(ValueError):
     """A form that says nothing that can be recorded; the text says how to mend it."""
 
@@ -140,20 +152,9 @@ def refused_text(answer: Answer, holder: str | None, decided: str | None) -> str
             return f"Your lease ended and {holder} has the flag now. Nothing was recorded."
         case Answer.STALE:
             return "Your lease ended and the flag went on. Nothing was recorded."
-        case Answer.MISSING:
-            return "This flag is not in the queue any more. Nothing was recorded."
-        case Answer.FORBIDDEN:
-            return "You may not do this with this flag. Nothing was recorded."
-        case Answer.TOO_LATE:
-            return "Too late to undo: tell a supervisor, who can have it reviewed again."
-        case Answer.EXPORTED:
-            return "It was exported already and cannot be undone here: tell a supervisor."
-        case Answer.NOT_YOURS:
-            return "Somebody else decided this one."
-        case Answer.NOT_DECIDED:
-            return "There is nothing to undo: it is not decided."
         case _:
-            return f"The queue said {answer.value}. Nothing was recorded."
+            said = f"The queue said {answer.value}. Nothing was recorded."
+            return REFUSED.get(answer, said)
 
 
 def _policy(code: str, policies: PolicySet) -> str:

@@ -165,7 +165,11 @@ class ReviewDesk:
         window: timedelta = UNDO_WINDOW,
         may: Collection[str] = FOR_ALL,
     ) -> tuple[Answer, Lease | None]:
-        """Takes an own verdict back, also an unsure one; with OK, the lease it is held under."""
+        """Takes an own verdict back, also an unsure one; with OK, the lease it is held under.
+
+        The second of two verdicts is taken back with ESCALATED: whoever gave it may know the first
+        one by then, so a senior decides.
+        """
         reply = self._run(
             "undo", flag_id, reviewer, _ms(window), _ms(LEASE), int(Pool.ESCALATED in may)
         )

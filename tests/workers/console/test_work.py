@@ -133,6 +133,20 @@ def test_an_undone_decision_is_held_again(ana, parts):
     assert parts.board.record(flag_id).verdict is Verdict.NOT_VIOLENT
 
 
+def test_a_second_verdict_is_not_mended_once_the_first_is_known(ana, ben, parts):
+    """A difference shows at once; undoing must not be a way to agree after all."""
+    enqueue(parts, flag(1))
+    parts.desk.move(flag(1).flag_id, "ready", "sue", second_review=True)
+    for browser, choice in ((ana, VIOLENT), (ben, GAME)):
+        flag_id, form = take(browser)
+        browser.post(f"/work/{flag_id}/decide", choice=choice, **form)
+    ben.post("/work/undo", flag_id=flag_id)
+    page = ben.get("/work").text
+    assert "Taken back. It was the second of two verdicts, so a senior decides now." in page
+    assert held_id(page) == ""
+    assert parts.board.record(flag_id).is_escalated
+
+
 def test_undoing_too_late_says_so(ana, parts):
     enqueue(parts, flag(1))
     flag_id, form = take(ana)

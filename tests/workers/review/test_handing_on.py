@@ -245,15 +245,23 @@ def test_a_first_verdict_taken_back_is_given_anew(redis_settings, put):
     blind.close()
 
 
-def test_a_second_verdict_taken_back_leaves_the_first(redis_settings, put):
+def test_a_second_verdict_taken_back_is_for_a_senior_its_author_may_know_the_first(
+    redis_settings, put
+):
     blind = ReviewDesk(redis_settings, second_review_share=1.0)
     put(flag(1))
     for reviewer in ("ana", "ben"):
         held = claimed(blind, reviewer)
         blind.decide(decision(held.flag.flag_id, reviewer, held.epoch))
-    again = undone(blind, held.flag.flag_id, "ben")
-    other = decision(held.flag.flag_id, "ben", again.epoch, Verdict.NOT_VIOLENT)
-    assert blind.decide(other) is Answer.ESCALATED
+    assert blind.undo(held.flag.flag_id, "ben") == (Answer.ESCALATED, None)
+    other = decision(held.flag.flag_id, "ben", held.epoch, Verdict.NOT_VIOLENT)
+    assert blind.decide(other) is Answer.STALE
+    assert blind.claim("ben", pools=SENIOR) is None
+    senior = blind.claim("lee", pools=SENIOR)
+    assert senior is not None
+    final = decision(held.flag.flag_id, "lee", senior.epoch, Verdict.NOT_VIOLENT)
+    assert blind.decide(final, SENIOR) is Answer.OK
+    assert blind.undo(held.flag.flag_id, "lee", may=SENIOR)[0] is Answer.OK
     blind.close()
 
 
