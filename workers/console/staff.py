@@ -101,10 +101,11 @@ def set_roles(
     roles = known_roles(role or [])
     try:
         _keeps_admin(admin, name, roles)
-        parts.people.set_roles(name, roles)
+        released = change_roles(parts, name, roles)
     except ConfigurationRejected as error:
         return _page(request, parts, status=422, problem=str(error))
-    parts.audit.append(admin.name, "people.set-roles", name, roles=",".join(sorted(roles)))
+    given = ",".join(sorted(roles))
+    parts.audit.append(admin.name, "people.set-roles", name, roles=given, released=released)
     return _done(parts, admin, "roles", name)
 
 
@@ -125,6 +126,20 @@ def revoke_person(admin: Admin, parts: Parts, name: Text) -> Response:
     """Ends every session of somebody; what they hold goes back."""
     _revoke(parts, admin, name, "people.revoke")
     return _done(parts, admin, "revoked", name)
+
+
+def change_roles(parts: ConsoleParts, name: str, roles: frozenset[Role]) -> str | None:
+    """Gives somebody other roles; the id of the flag that they held and may not decide any more.
+
+    Raises:
+        ConfigurationRejected: There is no such person, or no such role for people.
+    """
+    before = parts.people.find(name)
+    after = parts.people.set_roles(name, roles)
+    had = Person(name, before.roles).pools if before else ()
+    if set(had) <= set(Person(name, after.roles).pools):
+        return None
+    return parts.desk.release_all(name, "another role")
 
 
 def colleagues(parts: ConsoleParts) -> Sequence[Colleague]:

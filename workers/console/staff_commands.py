@@ -15,6 +15,7 @@ from rich.table import Table
 from workers.console.links import PATH
 from workers.console.parts import ConsoleParts, made_parts
 from workers.console.people import Role, known_roles
+from workers.console.staff import change_roles
 from workers.console.state import ConsoleState
 from workers.settings import ConsoleSettings, EvidenceSettings, RedisSettings, read_settings
 
@@ -122,8 +123,9 @@ def list_people(wants_json: bool) -> None:
 def set_roles(name: str, roles: tuple[str, ...]) -> None:
     """Give somebody other roles, from their next request on."""
     with _parts() as parts:
-        parts.people.set_roles(name, known_roles(roles))
-        parts.audit.append("command", "people.set-roles", name, roles=",".join(sorted(roles)))
+        released = change_roles(parts, name, known_roles(roles))
+        given = ",".join(sorted(roles))
+        parts.audit.append("command", "people.set-roles", name, roles=given, released=released)
     click.echo(f"{name}: {', '.join(sorted(roles))}")
 
 

@@ -1,11 +1,13 @@
 """The people page: roles that count at once, sessions that end, and what they held."""
 
+from datetime import timedelta
+
 import pytest
 
 from tests.workers.console.flags import enqueue
 from tests.workers.review.flags import flag
 from workers.console.people import Role
-from workers.review.answers import FlagState
+from workers.review.answers import FlagState, Pool
 
 
 @pytest.fixture
@@ -61,6 +63,25 @@ def test_a_role_that_is_taken_away_is_gone_with_the_next_click(sam, signed, part
     answer = eva.get("/quality")
     assert answer.status_code == 403
     assert "Your roles changed" in answer.text
+
+
+@pytest.mark.parametrize(("role", "is_kept"), [("senior", True), ("auditor", False)])
+def test_who_reviews_no_more_gives_back_what_they_hold(sam, signed, parts, role, is_kept):
+    parts.people.add("ana", [Role.REVIEWER])
+    enqueue(parts, flag(1))
+    parts.desk.claim("ana", timedelta(minutes=30))
+    sam.post("/people/roles", name="ana", role=[role])
+    state = parts.board.record(flag(1).flag_id).state
+    assert state is (FlagState.LEASED if is_kept else FlagState.READY)
+
+
+def test_who_is_no_senior_any_more_gives_back_what_was_escalated(sam, parts):
+    parts.people.add("lee", [Role.SENIOR])
+    enqueue(parts, flag(1))
+    parts.desk.move(flag(1).flag_id, Pool.ESCALATED, "sue")
+    parts.desk.claim("lee", pools=(Pool.ESCALATED,))
+    sam.post("/people/roles", name="lee", role=["reviewer"])
+    assert parts.desk.held_by("lee") is None
 
 
 def test_signing_somebody_out_gives_back_the_flag_that_they_hold(sam, signed, parts):
