@@ -121,7 +121,11 @@ async def _queue_away(request: Request, error: Exception) -> Response:
 
 async def _audit_away(request: Request, error: Exception) -> Response:
     logger.error("%s %s: %s", request.method, request.url.path, error)
-    text = "The audit log takes no entry, so this was not done. Tell whoever runs the console."
+    text = (
+        "The audit log takes no entry. Nothing was shown unblurred; anything else may have been "
+        "done without one. Tell whoever runs the console. Trying again is safe: a verdict is "
+        "written once."
+    )
     return await answer(request, 503, "The audit log is unavailable", text, keep=True)
 
 
