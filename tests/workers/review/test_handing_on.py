@@ -329,3 +329,25 @@ def test_no_lease_is_longer_than_the_longest(desk, put):
     held = desk.claim("ana", lease=timedelta(days=1))
     assert held.ends_at - datetime.now(UTC) <= LEASE_CAP
     assert desk.claim("ben") is None
+
+
+@pytest.mark.parametrize("is_escalated", [False, True])
+def test_what_a_person_sent_by_name_does_not_take_up_goes_back_to_all(
+    desk, put, redis_settings, is_escalated
+):
+    """They may have left, or be no senior, or have opted out of it."""
+    put(flag(1))
+    flag_id = flag(1).flag_id
+    if is_escalated:
+        desk.move(flag_id, Pool.ESCALATED, "sue")
+    desk.move(flag_id, "to:gone", "sue")
+    assert desk.claim("lee", pools=SENIOR) is None
+    an_age_ago = round((datetime.now(UTC) - timedelta(minutes=16)).timestamp() * 1000)
+    with redis.Redis.from_url(redis_settings.url.get_secret_value()) as client:
+        client.hset(f"fq:{{{redis_settings.queue}}}:f:{flag_id}", "handed_at", an_age_ago)
+    plain = desk.claim("ana")
+    assert (plain is None) is is_escalated
+    if is_escalated:
+        lease = desk.claim("lee", pools=SENIOR)
+        assert lease is not None
+        assert lease.flag.flag_id == flag_id

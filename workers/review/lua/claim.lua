@@ -10,6 +10,8 @@ local prefix, reviewer = KEYS[1], ARGV[1]
 local length = math.min(tonumber(ARGV[2]), tonumber(ARGV[5]))
 local page = tonumber(ARGV[4])
 local PAGES = 20
+-- How long a flag waits for the one person it was sent to.
+local HANDED_MS = 15 * 60 * 1000
 local now = now_ms()
 local pools, may, without, picky = {}, {}, {}, false
 for i = 7, 6 + ARGV[6] do
@@ -40,6 +42,20 @@ end
 local beyond = '(' .. now + tonumber(ARGV[5])
 for _, id in ipairs(redis.call('ZRANGEBYSCORE', prefix .. 'leased', beyond, '+inf', 'LIMIT', 0, 50)) do
   expire(id)
+end
+
+-- What somebody was sent by name and did not take up goes back to all: they may have left, or may not
+-- be given it.
+for _, id in ipairs(redis.call('ZRANGE', prefix .. 'handed', 0, 19)) do
+  local flag = prefix .. 'f:' .. id
+  local found = redis.call('HMGET', flag, 'handed_at', 'escalated')
+  if now - tonumber(found[1] or 0) > HANDED_MS then
+    local to = found[2] and 'escalated' or 'ready'
+    unpool(prefix, flag, id)
+    redis.call('HSET', flag, 'pool', to)
+    pool(prefix, flag, id)
+    note(prefix, 'move', id, 'to', to, 'by', 'queue', 'because', 'not taken up by name')
+  end
 end
 
 -- Whether this reviewer may be given a flag: never one that they handed on or gave a verdict of,

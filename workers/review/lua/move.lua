@@ -32,7 +32,7 @@ elseif to == 'ready' then
   redis.call('HDEL', flag, 'escalated')
 end
 if ARGV[5] == '1' then redis.call('HSET', flag, 'second_wanted', 1) end
-redis.call('HSET', flag, 'pool', to)
+redis.call('HSET', flag, 'pool', to, 'handed_at', now_ms())
 pool(prefix, flag, id)
 note(prefix, 'move', id, 'to', to, 'by', by, 'because', ARGV[4])
 return 'ok'
