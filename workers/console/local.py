@@ -23,6 +23,8 @@ from workers.errors import ConfigurationRejected
 
 MIN_PASSWORD: Final = 12
 MAX_PASSWORD: Final = 1024
+CHECKED_AT_ONCE: Final = 2
+"""Each takes 64 MiB, and anybody may ask for one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +46,7 @@ class LocalPeople:
         self._hasher = PasswordHasher()
         self._nobody = ""
         self._lock = threading.Lock()
+        self._checking = threading.BoundedSemaphore(CHECKED_AT_ONCE)
         self._seen: tuple[int, ...] = ()
         self._people: dict[str, LocalPerson] = {}
 
@@ -95,7 +98,8 @@ class LocalPeople:
         if len(password) > MAX_PASSWORD:
             return None
         try:
-            self._hasher.verify((person and person.password) or self._decoy(), password)
+            with self._checking:
+                self._hasher.verify((person and person.password) or self._decoy(), password)
         except (Argon2Error, InvalidHashError):
             return None
         if person is None or person.password is None:

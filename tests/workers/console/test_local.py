@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import multiprocessing
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from argon2 import PasswordHasher
 
-from workers.console.local import LocalPeople
+from workers.console.local import CHECKED_AT_ONCE, LocalPeople
 from workers.console.people import Role
 from workers.errors import ConfigurationRejected
 
@@ -105,3 +107,25 @@ def test_processes_that_add_people_at_once_lose_nobody(people, path):
     for adder in adders:
         adder.join()
     assert len(people.all()) == 30
+
+
+def test_many_who_try_at_once_take_no_more_memory_than_a_few(people, monkeypatch):
+    people.add("ana", [Role.REVIEWER], password=PASSWORD)
+    running: list[int] = []
+    most = 0
+
+    class Counted(PasswordHasher):
+        def verify(self, *arguments):
+            nonlocal most
+            running.append(1)
+            most = max(most, len(running))
+            try:
+                return super().verify(*arguments)
+            finally:
+                running.pop()
+
+    monkeypatch.setattr(people, "_hasher", Counted())
+    with ThreadPoolExecutor(8) as strangers:
+        found = list(strangers.map(lambda n: people.check("ana", f"wrong guess {n}"), range(8)))
+    assert found == [None] * 8
+    assert most <= CHECKED_AT_ONCE
