@@ -7,12 +7,13 @@ next reveal, a decision, blurring again or the end of its address, whichever com
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
 from schemas.frames import capture_time
+from workers.review.roundtrip import Question, answered
 from workers.review.scripts import connect, mapped_errors
 from workers.settings import ConsoleSettings, RedisSettings
 
@@ -107,15 +108,18 @@ class ExposureBook:
 
     def settle(self, person: str) -> None:
         """Nothing is shown clear any more: adds what was seen to the shift's seconds."""
-        key, now_ms = self._prefix + person, self._now_ms()
+        key = self._prefix + person
         with mapped_errors():
-            found: list[bytes | None] = self._redis.hmget(key, [_SINCE, _SHOWS, _POLICY])  # type: ignore[assignment]
-            since, until, policy = found
+            pipe = self._redis.pipeline(transaction=False)
+            pipe.hmget(key, [_SINCE, _SHOWS, _POLICY])
+            pipe.time()
+            (since, until, policy), (seconds, micros) = pipe.execute()
             if since is None or until is None or policy is None:
                 return
             # Whoever removes the mark adds the seconds: a double click counts once.
             if not self._redis.hdel(key, _SINCE):
                 return
+            now_ms = seconds * 1000 + micros // 1000
             seen_ms = max(0, min(now_ms, int(until)) - int(since))
             self._redis.hincrby(key, f"ms:{policy.decode()}", seen_ms)
 
@@ -129,23 +133,24 @@ class ExposureBook:
 
     def of(self, person: str) -> Exposure:
         """The person's own numbers."""
+        return answered(self._redis, self.ask(person))
+
+    def ask(self, person: str) -> Question[Exposure]:
+        """The same, to be asked with other questions."""
         key = self._prefix + person
-        with mapped_errors():
-            pipe = self._redis.pipeline()
-            pipe.hgetall(key)
-            pipe.pttl(key)
-            found, left_ms = pipe.execute()
-        fields = {name.decode(): value.decode() for name, value in found.items()}
-        return self._exposure(fields, left_ms)
+        return Question(lambda pipe: (pipe.hgetall(key), pipe.pttl(key), pipe.time()), self._read)
 
     def close(self) -> None:
         self._redis.close()
 
-    def _exposure(self, fields: dict[str, str], left_ms: int) -> Exposure:
+    def _read(self, replies: Sequence[Any]) -> Exposure:
+        found, left_ms, (seconds_now, micros) = replies
+        fields = {name.decode(): value.decode() for name, value in found.items()}
         reveals = {name[2:]: int(n) for name, n in fields.items() if name.startswith("n:")}
         seconds = {name[3:]: int(n) / 1000 for name, n in fields.items() if name.startswith("ms:")}
         began = int(fields[_BEGAN]) / 1000 if _BEGAN in fields else None
-        ends = (self._now_ms() + left_ms) / 1000 if left_ms > 0 else None
+        now_s = seconds_now + micros / 1_000_000
+        ends = now_s + left_ms / 1000 if left_ms > 0 else None
         return Exposure(
             reveals=int(fields.get(_TOTAL, 0)),
             seconds=sum(seconds.values()),

@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import json
 import logging
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Final
 
 from workers.errors import QueueUnavailable
+from workers.review.roundtrip import Question, answered
 from workers.review.scripts import connect, mapped_errors
 from workers.settings import ConsoleSettings, RedisSettings
 
@@ -47,28 +49,42 @@ class Notepad:
         self._prefix = f"fq:{{{redis.queue}}}:console:"
         self._window = settings.undo_window
 
-    def say(self, person: str, text: str, kind: str = "good", undo: str = "") -> None:
-        """Keeps a result for the next page; what it tells of has happened, kept or not."""
+    def say(
+        self,
+        person: str,
+        text: str,
+        kind: str = "good",
+        undo: str = "",
+        drop_draft: bool = False,
+    ) -> None:
+        """Keeps a result for the next page; what it tells of has happened, kept or not.
+
+        Args:
+            person: Whom it is told.
+            text: A sentence.
+            kind: `good`, `warn`, `bad` or `info`.
+            undo: The flag whose verdict may be taken back; empty if none.
+            drop_draft: The note half written went along with it.
+        """
         kept = json.dumps({"text": text, "kind": kind, "undo": undo})
         try:
             with mapped_errors():
-                self._redis.set(self._said(person), kept, px=self._window + SAID_AFTER_UNDO)
+                pipe = self._redis.pipeline(transaction=False)
+                if drop_draft:
+                    pipe.delete(self._draft(person))
+                pipe.set(self._said(person), kept, px=self._window + SAID_AFTER_UNDO)
+                pipe.execute()
         except QueueUnavailable as error:
             logger.warning("the next page of %s does not say %r: %s", person, text, error)
 
     def said(self, person: str) -> Said | None:
         """The last result, until a little after its verdict can be taken back no more."""
-        with mapped_errors():
-            # No MULTI: with its memory used up, Redis takes none, not even of reads.
-            pipe = self._redis.pipeline(transaction=False)
-            pipe.get(self._said(person))
-            pipe.pttl(self._said(person))
-            kept, left_ms = pipe.execute()
-        if kept is None:
-            return None
-        left = max(timedelta(0), timedelta(milliseconds=left_ms) - SAID_AFTER_UNDO)
-        fields = json.loads(kept)
-        return Said(fields["text"], fields["kind"], fields["undo"] if left else "", left)
+        return answered(self._redis, self.ask_said(person))
+
+    def ask_said(self, person: str) -> Question[Said | None]:
+        """The same, to be asked with other questions."""
+        key = self._said(person)
+        return Question(lambda pipe: (pipe.get(key), pipe.pttl(key)), _said)
 
     def forget(self, person: str) -> None:
         with mapped_errors():
@@ -85,12 +101,11 @@ class Notepad:
 
     def draft(self, person: str) -> tuple[str, str]:
         """The flag and the text of the note last kept; two empty strings if none."""
-        with mapped_errors():
-            kept: Any = self._redis.get(self._draft(person))
-        if kept is None:
-            return "", ""
-        flag_id, note = json.loads(kept)
-        return flag_id, note
+        return answered(self._redis, self.ask_draft(person))
+
+    def ask_draft(self, person: str) -> Question[tuple[str, str]]:
+        """The same, to be asked with other questions."""
+        return Question(lambda pipe: pipe.get(self._draft(person)), _draft)
 
     def close(self) -> None:
         self._redis.close()
@@ -100,3 +115,19 @@ class Notepad:
 
     def _draft(self, person: str) -> str:
         return f"{self._prefix}draft:{person}"
+
+
+def _said(replies: Sequence[Any]) -> Said | None:
+    kept, left_ms = replies
+    if kept is None:
+        return None
+    left = max(timedelta(0), timedelta(milliseconds=left_ms) - SAID_AFTER_UNDO)
+    fields = json.loads(kept)
+    return Said(fields["text"], fields["kind"], fields["undo"] if left else "", left)
+
+
+def _draft(replies: Sequence[Any]) -> tuple[str, str]:
+    if replies[0] is None:
+        return "", ""
+    flag_id, note = json.loads(replies[0])
+    return flag_id, note

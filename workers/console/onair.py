@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any, Final
 
 from workers.review.intake import STATE_KEPT
-from workers.review.scripts import connect, mapped_errors
+from workers.review.roundtrip import Question, answered
+from workers.review.scripts import connect
 from workers.settings import RedisSettings
 
 LIVE_WITHIN: Final = timedelta(seconds=30)
@@ -26,11 +28,18 @@ class OnAir:
         Raises:
             QueueUnavailable: Redis does not answer.
         """
-        with mapped_errors():
-            left_ms: Any = self._redis.pttl(self._prefix + stream_id)
-        if left_ms < 0:
-            return None
-        return max(timedelta(0), STATE_KEPT - timedelta(milliseconds=left_ms))
+        return answered(self._redis, self.ask(stream_id))
+
+    def ask(self, stream_id: str) -> Question[timedelta | None]:
+        """The same, to be asked with other questions."""
+        return Question(lambda pipe: pipe.pttl(self._prefix + stream_id), _silence)
 
     def close(self) -> None:
         self._redis.close()
+
+
+def _silence(replies: Sequence[Any]) -> timedelta | None:
+    left_ms: int = replies[0]
+    if left_ms < 0:
+        return None
+    return max(timedelta(0), STATE_KEPT - timedelta(milliseconds=left_ms))

@@ -7,6 +7,7 @@ from datetime import timedelta
 from typing import Annotated, Final
 
 from fastapi import Depends
+from redis import Redis
 from starlette.requests import HTTPConnection
 
 from workers.console.audit import AuditLog
@@ -28,6 +29,8 @@ from workers.review.board import Board, BoardCounts
 from workers.review.desk import ReviewDesk
 from workers.review.history import DecisionHistory
 from workers.review.policies import PolicyBook
+from workers.review.roundtrip import RoundTrip
+from workers.review.scripts import connect
 from workers.settings import ConsoleSettings, EvidenceSettings, RedisSettings
 
 COUNTS_FRESH: Final = timedelta(seconds=2)
@@ -40,6 +43,7 @@ class ConsoleParts:
 
     settings: ConsoleSettings
     redis: RedisSettings
+    reading: Redis
     secret: bytes
     desk: ReviewDesk
     board: Board
@@ -61,8 +65,13 @@ class ConsoleParts:
     links: OneTimeLinks
     tokens: ServiceTokens
 
+    def round_trip(self) -> RoundTrip:
+        """For questions of several parts at once."""
+        return RoundTrip(self.reading)
+
     def close(self) -> None:
         for part in (
+            self.reading,
             self.desk, self.links, self.rates, self.audit, self.exposure, self.preferences,
             self.gallery, self.notepad, self.onair, self.board, self.policies, self.history,
         ):  # fmt: skip
@@ -87,6 +96,7 @@ def made_parts(
     return ConsoleParts(
         settings=settings,
         redis=redis,
+        reading=connect(redis),
         secret=secret,
         desk=desk,
         board=board,

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Final
+from typing import Any, Final
 
+from workers.review.roundtrip import Question, answered
 from workers.review.scripts import connect, mapped_errors
 from workers.settings import RedisSettings
 
@@ -83,15 +84,11 @@ class PreferenceBook:
 
     def of(self, person: str) -> Preferences:
         """Raises QueueUnavailable where Redis does not answer."""
-        with mapped_errors():
-            found: dict[bytes, bytes] = self._redis.hgetall(self._prefix + person)  # type: ignore[assignment]
-        keys = json.loads(found[b"keys"]) if b"keys" in found else {}
-        without = json.loads(found[b"without"]) if b"without" in found else []
-        return Preferences(
-            keys=default_keys() | {name: key for name, key in keys.items() if name in ACTIONS},
-            keys_on=found.get(b"keys_on", b"1") == b"1",
-            without=frozenset(without),
-        )
+        return answered(self._redis, self.ask(person))
+
+    def ask(self, person: str) -> Question[Preferences]:
+        """The same, to be asked with other questions."""
+        return Question(lambda pipe: pipe.hgetall(self._prefix + person), _preferences)
 
     def set_keys(self, person: str, keys: Mapping[str, str], on: bool) -> None:
         """Stores checked keys, and whether shortcuts work at all; raises ShortcutRejected."""
@@ -110,3 +107,14 @@ class PreferenceBook:
             for name, text in fields.items():
                 pipe.hset(self._prefix + person, name, text)
             pipe.execute()
+
+
+def _preferences(replies: Sequence[Any]) -> Preferences:
+    found: dict[bytes, bytes] = replies[0]
+    keys = json.loads(found[b"keys"]) if b"keys" in found else {}
+    without = json.loads(found[b"without"]) if b"without" in found else []
+    return Preferences(
+        keys=default_keys() | {name: key for name, key in keys.items() if name in ACTIONS},
+        keys_on=found.get(b"keys_on", b"1") == b"1",
+        without=frozenset(without),
+    )

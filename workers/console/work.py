@@ -96,7 +96,11 @@ def decide(
     then: Annotated[str, Form()] = "next",
 ) -> Response:
     """Records a verdict and gives the next flag."""
-    policies = parts.policies.current()
+    trip = parts.round_trip()
+    policies_now = trip.ask(parts.policies.ask_current())
+    exposure_now = trip.ask(parts.exposure.ask(person.name))
+    trip.go()
+    policies = policies_now()
     try:
         decision = decision_from(
             choice,
@@ -116,7 +120,7 @@ def decide(
     if not answer.is_taken:
         return lost(request, parts, person, flag_id, note, answer)
     _after_verdict(parts, person, decision, recorded_text(answer, decision, policies), answer)
-    if then != "stop" and not parts.exposure.of(person.name).suggests_break:
+    if then != "stop" and not exposure_now().suggests_break:
         claim(parts, person, quietly=True)
     return to_work()
 
@@ -125,6 +129,5 @@ def _after_verdict(
     parts: ConsoleParts, person: Person, decision: Decision, said: str, answer: Answer
 ) -> None:
     parts.exposure.settle(person.name)
-    parts.notepad.keep_draft(person.name, decision.flag_id, "")
     undo_of = "" if answer is Answer.REPLAY else decision.flag_id
-    parts.notepad.say(person.name, said, undo=undo_of)
+    parts.notepad.say(person.name, said, undo=undo_of, drop_draft=True)

@@ -11,6 +11,7 @@ from fastapi import Depends, Form, Request
 from starlette.responses import RedirectResponse, Response
 
 from workers.console.access import needs
+from workers.console.glance import glances, person_glance
 from workers.console.pages import render
 from workers.console.parts import ConsoleParts
 from workers.console.people import Person, Right
@@ -62,22 +63,22 @@ def held(
     status_code: int = 200,
 ) -> Response:
     """The page of a flag under a lease, with a note half written put back."""
-    drafted_for, draft = parts.notepad.draft(person.name)
-    preferences = parts.preferences.of(person.name)
+    own, known = glances(parts, person, lease.flag)
+    drafted_for, draft = own.draft
     return render(
         request,
         "work.html",
         status_code=status_code,
-        sheet=sheet(parts, person, lease, looking, parts.policies.current()),
-        said=parts.notepad.said(person.name),
+        sheet=sheet(parts, person, lease, looking, known),
+        said=own.said,
         problem=problem,
         note=note if note is not None else draft if drafted_for == lease.flag.flag_id else "",
-        exposure=parts.exposure.of(person.name),
+        exposure=own.exposure,
         counts=parts.counts.value(),
         colleagues=colleagues(parts, person),
-        keys=key_hints(preferences),
+        keys=key_hints(own.preferences),
         actions={action: does for action, (_, does) in ACTIONS.items()},
-        preferences=preferences,
+        preferences=own.preferences,
     )
 
 
@@ -91,21 +92,19 @@ def idle(
     status_code: int = 200,
 ) -> Response:
     """The page of somebody who holds nothing; `kept` is a note that had no flag to go to."""
-    preferences = parts.preferences.of(person.name)
-    if not kept:
-        kept = parts.notepad.draft(person.name)[1]
+    own = person_glance(parts, person)
     return render(
         request,
         "idle.html",
         status_code=status_code,
-        said=parts.notepad.said(person.name),
+        said=own.said,
         problem=problem,
-        kept=kept,
-        exposure=parts.exposure.of(person.name),
+        kept=kept or own.draft[1],
+        exposure=own.exposure,
         counts=parts.counts.value(),
-        keys=key_hints(preferences),
+        keys=key_hints(own.preferences),
         actions={action: does for action, (_, does) in ACTIONS.items()},
-        preferences=preferences,
+        preferences=own.preferences,
     )
 
 

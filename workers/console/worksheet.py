@@ -10,6 +10,7 @@ from typing import Final
 from schemas.flags import Flag
 from schemas.policies import PolicySet
 from workers.console.gallery import CLIP_NAME, pieces
+from workers.console.glance import FlagGlance
 from workers.console.media import address
 from workers.console.onair import LIVE_WITHIN
 from workers.console.pages import clock, lasting
@@ -103,15 +104,11 @@ class Looking:
 
 
 def sheet(
-    parts: ConsoleParts, person: Person, lease: Lease, looking: Looking, policies: PolicySet
+    parts: ConsoleParts, person: Person, lease: Lease, looking: Looking, known: FlagGlance
 ) -> Sheet:
-    """Everything the page says of a flag.
-
-    Raises:
-        QueueUnavailable: Redis does not answer.
-    """
+    """Everything the page says of a flag."""
     flag, now = lease.flag, datetime.now(UTC)
-    record = parts.board.record(flag.flag_id)
+    record, policies = known.record, known.policies
     problems = parts.gallery.look(flag)
     level = _level(parts, person, flag, looking)
     shots = _shots(parts, person, flag, looking, level, problems)
@@ -136,9 +133,9 @@ def sheet(
         clip_text=_clip_text(flag),
         missing=_missing(flag, problems),
         line=score_line(flag),
-        on_air=_on_air(parts.onair.last_heard(flag.stream_id)),
+        on_air=_on_air(known.silent),
         facts=_facts(flag, record),
-        past=parts.history.stream_record(flag.stream_id, without=flag.flag_id),
+        past=known.past,
         violent=_violent(policies, flag.policy),
         not_violent=_not_violent(),
     )
@@ -236,7 +233,8 @@ def _facts(flag: Flag, record: FlagRecord | None) -> tuple[Fact, ...]:
         ("Language", metadata.language),
         ("Device", metadata.device),
         ("Incident", f"{clock(flag.onset_at)} to {clock(flag.last_at)}, {lasting(flag.duration)}"),
-        ("State", "ended" if flag.closed else "still going on when last seen"),
+        ("Incident is", "over" if flag.closed else "still going on when last seen"),
+        ("Score", f"{flag.peak:.2f}, the median of looks in a row at its highest"),
         ("Looks", f"{flag.looks} scored frames"),
         ("Model", f"{flag.model} {flag.model_version}"),
     ]

@@ -11,11 +11,14 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
 
+from redis.client import Pipeline
+
 from schemas.decisions import Verdict
 from schemas.flags import Flag, Severity
 from schemas.frames import capture_time
 from workers.review.answers import FlagState, Pool
 from workers.review.reindex import bring_up_to_date
+from workers.review.roundtrip import Question, answered
 from workers.review.scripts import connect, mapped_errors, run_all
 from workers.settings import RedisSettings
 
@@ -209,18 +212,26 @@ class Board:
 
     def record(self, flag_id: str) -> FlagRecord | None:
         """A flag and where it is; None if there is none."""
-        return next(iter(self.records([flag_id])), None)
+        return answered(self._redis, self.ask(flag_id))
+
+    def ask(self, flag_id: str) -> Question[FlagRecord | None]:
+        """The same, to be asked with other questions."""
+        found = self.ask_records([flag_id])
+        return Question(found.put, lambda replies: next(iter(found.read(replies)), None))
 
     def records(self, flag_ids: Sequence[str]) -> tuple[FlagRecord, ...]:
         """Those of these flags that there are, in order, in one round trip."""
-        pipe = self._redis.pipeline(transaction=False)  # MULTI is refused when memory is full
-        for flag_id in flag_ids:
-            pipe.hgetall(f"{self._prefix}f:{flag_id}")
-            pipe.zscore(f"{self._prefix}leased", flag_id)
-        with mapped_errors():
-            replies = pipe.execute()
-        pairs = zip(replies[::2], replies[1::2], strict=True)
-        return tuple(_record(fields, ends_ms) for fields, ends_ms in pairs if b"json" in fields)
+        return answered(self._redis, self.ask_records(flag_ids))
+
+    def ask_records(self, flag_ids: Sequence[str]) -> Question[tuple[FlagRecord, ...]]:
+        """The same, to be asked with other questions."""
+
+        def put(pipe: Pipeline) -> None:
+            for flag_id in flag_ids:
+                pipe.hgetall(f"{self._prefix}f:{flag_id}")
+                pipe.zscore(f"{self._prefix}leased", flag_id)
+
+        return Question(put, _records)
 
     def close(self) -> None:
         self._redis.close()
@@ -238,6 +249,11 @@ class Board:
             pipe.hmget(f"{self._prefix}f:{flag_id}", names)
         with mapped_errors():
             return pipe.execute()
+
+
+def _records(replies: Sequence[Any]) -> tuple[FlagRecord, ...]:
+    pairs = zip(replies[::2], replies[1::2], strict=True)
+    return tuple(_record(fields, ends_ms) for fields, ends_ms in pairs if b"json" in fields)
 
 
 def _record(fields: dict[bytes, bytes], ends_ms: float | None) -> FlagRecord:

@@ -7,7 +7,7 @@ gave them, or a second review would not be blind.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
@@ -17,6 +17,7 @@ from schemas.decisions import Decision, Verdict
 from schemas.flags import AuditSample, Severity
 from schemas.frames import capture_time
 from workers.review.answers import Answer
+from workers.review.roundtrip import Question, answered
 from workers.review.scripts import connect, mapped_errors, run_all
 from workers.settings import RedisSettings
 
@@ -134,14 +135,23 @@ class DecisionHistory:
 
     def stream_record(self, stream_id: str, without: str | None = None) -> StreamHistory:
         """How a stream's newest flags were decided, leaving out the flag `without`."""
+        newest = answered(self._redis, self.ask_stream(stream_id))
+        return self.record_of([flag_id for flag_id in newest if flag_id != without])
+
+    def ask_stream(self, stream_id: str) -> Question[list[str]]:
+        """Ids of a stream's newest flags, to be asked with other questions."""
+        key = f"{self._prefix}stream:{stream_id}"
+        return Question(
+            lambda pipe: pipe.zrevrange(key, 0, STREAM_FLAGS - 1),
+            lambda replies: [flag_id.decode() for flag_id in replies[0]],
+        )
+
+    def record_of(self, flag_ids: Sequence[str]) -> StreamHistory:
+        """How these flags were decided."""
+        pipe = self._redis.pipeline(transaction=False)
+        for flag_id in flag_ids:
+            pipe.hget(f"{self._prefix}f:{flag_id}", "verdict")
         with mapped_errors():
-            found: Any = self._redis.zrevrange(
-                f"{self._prefix}stream:{stream_id}", 0, STREAM_FLAGS - 1
-            )
-            pipe = self._redis.pipeline(transaction=False)
-            for flag_id in found:
-                if flag_id.decode() != without:
-                    pipe.hget(f"{self._prefix}f:{flag_id.decode()}", "verdict")
             verdicts = [verdict.decode() if verdict else "" for verdict in pipe.execute()]
         violent = verdicts.count(Verdict.VIOLENT)
         not_violent = verdicts.count(Verdict.NOT_VIOLENT)

@@ -6,13 +6,15 @@ A change holds at once: flags that wait are dated anew, the next flag is dated b
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any
 
 from schemas.policies import DEFAULT_POLICIES, Policy, PolicySet
 from workers.errors import WorkerError
 from workers.review.reindex import redate
+from workers.review.roundtrip import Question, answered
 from workers.review.scripts import connect, mapped_errors, run_all
 from workers.settings import RedisSettings
 
@@ -47,7 +49,12 @@ class PolicyBook:
 
     def current(self) -> PolicySet:
         """The set in force; the defaults, as version 0, where none was saved."""
-        return next(iter(self.history(1)), DEFAULT_POLICIES)
+        return answered(self._redis, self.ask_current())
+
+    def ask_current(self) -> Question[PolicySet]:
+        """The same, to be asked with other questions."""
+        log = f"{self._prefix}policies:log"
+        return Question(lambda pipe: pipe.xrevrange(log, count=1), _newest)
 
     def save(self, policies: Iterable[Policy], by: str, expected_version: int) -> PolicySet:
         """Puts a set in force and dates the flags that wait by it.
@@ -87,3 +94,13 @@ class PolicyBook:
 
     def close(self) -> None:
         self._redis.close()
+
+
+def _newest(replies: Sequence[Any]) -> PolicySet:
+    return next((_parsed(fields[b"set"]) for _, fields in replies[0]), DEFAULT_POLICIES)
+
+
+@lru_cache(8)
+def _parsed(text: bytes) -> PolicySet:
+    """Every page reads the same text, and policies change seldom."""
+    return PolicySet.model_validate_json(text)
