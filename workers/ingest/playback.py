@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, nullcontext
 
 from workers.ingest.bitstream import Codec
 from workers.ingest.delivery import Delivery
@@ -22,6 +23,7 @@ from workers.ingest.timeline import (
     CaptureClock,
     EncodedPacket,
     RecordingClock,
+    SourcePacket,
     Timeline,
 )
 
@@ -35,6 +37,7 @@ class Player:
         status: Kept up to date.
         stopping: Ends playing before the next packet.
         heard: Called at each packet.
+        awaiting: Entered while the source is waited for; `finish` may be called then.
     """
 
     def __init__(
@@ -44,12 +47,15 @@ class Player:
         status: StreamStatus,
         stopping: threading.Event,
         heard: Callable[[], None],
+        awaiting: Callable[[], AbstractContextManager[None]] = nullcontext,
     ) -> None:
         self._plan = plan
         self._delivery = delivery
         self._status = status
         self._stopping = stopping
         self._heard = heard
+        self._awaiting = awaiting
+        self._playing: tuple[OpenSource, CaptureClock] | None = None
         self._timeline = Timeline()
         self._clock: CaptureClock | None = None
         self._paced_from_s: float | None = None
@@ -74,17 +80,31 @@ class Player:
         clock = self._clock_for(source, starts_s)
         self._timeline.restart()
         self._cutter.gate.learn(Codec.AV1, source.known_sets)
+        self._playing = source, clock
+        packets = source.packets()
         try:
-            for found in source.packets():
+            while (found := self._next(packets)) is not None:
                 packet = self._timeline.place(found)
                 self._pace(source, packet)
                 if self._stopping.is_set():
                     break
                 self._play_packet(packet, source, clock)
         finally:
-            self._deliver(self._cutter.flush(), source)
-            self._delivery.release(clock)
-            self._count_drops()
+            self.finish()
+
+    def finish(self) -> None:
+        """Delivers what is cut of the source that plays, if one does."""
+        if self._playing is None:
+            return
+        source, clock = self._playing
+        self._playing = None
+        self._deliver(self._cutter.flush(), source)
+        self._delivery.release(clock)
+        self._count_drops()
+
+    def _next(self, packets: Iterator[SourcePacket]) -> SourcePacket | None:
+        with self._awaiting():
+            return next(packets, None)
 
     def _play_packet(self, packet: EncodedPacket, source: OpenSource, clock: CaptureClock) -> None:
         if packet.follows_gap:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import signal
 import sys
 import threading
@@ -16,7 +17,7 @@ from workers.ingest.plan import StreamPlan
 from workers.ingest.sinks import FrameSink, open_sink
 from workers.ingest.status import StreamState, StreamStatus
 from workers.ingest.stream import StreamRunner
-from workers.lifecycle import EXIT_FAILED
+from workers.lifecycle import EXIT_FAILED, EXIT_OK
 from workers.redaction import redacted
 
 log = logging.getLogger(__name__)
@@ -34,8 +35,11 @@ def run_stream(plan: StreamPlan, connection: Connection, level: str) -> None:
     sink = _sink(plan, stopping, link)
     if sink is None:
         return
+    runner = StreamRunner(plan, sink, stopping, link.report)
+    ending = (runner, sink, stopping)
+    threading.Thread(target=_end_without_source, args=ending, name="end", daemon=True).start()
     try:
-        StreamRunner(plan, sink, stopping, link.report).run()
+        runner.run()
     except Exception as error:
         # Outermost: the text of an unforeseen error may hold the address with its credentials.
         log.error(
@@ -46,6 +50,14 @@ def run_stream(plan: StreamPlan, connection: Connection, level: str) -> None:
         sys.exit(EXIT_FAILED)
     finally:
         sink.close()
+
+
+def _end_without_source(runner: StreamRunner, sink: FrameSink, stopping: threading.Event) -> None:
+    """Ends the process where a stop was asked for and its source keeps it waiting."""
+    stopping.wait()
+    if runner.stops_without_source():
+        sink.close()
+        os._exit(EXIT_OK)  # the main thread is held by FFmpeg until its time is over
 
 
 def _sink(plan: StreamPlan, stopping: threading.Event, link: Link) -> FrameSink | None:

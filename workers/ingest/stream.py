@@ -8,8 +8,8 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from typing import Final
 
 from workers.errors import WorkerError
@@ -23,6 +23,8 @@ from workers.ingest.source import OpenSource, SourceLost, SourceRefused, open_so
 from workers.ingest.status import StreamState, StreamStatus
 
 REPORT_INTERVAL_S: Final = 0.25
+STOP_GRACE_S: Final = 1.0
+"""How long a source may take to send something after a stop was asked for."""
 log = logging.getLogger(__name__)
 
 
@@ -51,13 +53,48 @@ class StreamRunner:
         self._plan = plan
         self._stopping = stopping
         self._report = report
+        self._working = threading.Lock()
+        """Held but while the source is waited for."""
+        self._is_over = threading.Event()
         self._delivery = Delivery(plan, sink, self.status, stopping)
-        self._player = Player(plan, self._delivery, self.status, stopping, self._heard)
+        self._player = Player(
+            plan, self._delivery, self.status, stopping, self._heard, self._awaiting_source
+        )
         self._backoff = Backoff(plan.settings.backoff_min, plan.settings.backoff_max)
         self._heard_s = self._reported_s = time.monotonic()
 
     def run(self) -> None:
         """Returns when the stream has ended, was given up, can not be read, or ingest stops."""
+        with self._working:
+            self._run()
+            self._is_over.set()
+
+    def stops_without_source(self) -> bool:
+        """After a stop was asked for: delivers what is cut while the source stays silent.
+
+        FFmpeg cannot be interrupted while it waits for a source. Called on another thread; when
+        it returns True, `run` never goes on and the process should end.
+        """
+        if self._is_over.wait(STOP_GRACE_S):
+            return False
+        self._working.acquire()
+        if self._is_over.is_set():
+            self._working.release()
+            return False
+        self._player.finish()
+        self._delivery.flush()
+        self._enter(StreamState.STOPPED)
+        return True
+
+    @contextmanager
+    def _awaiting_source(self) -> Iterator[None]:
+        self._working.release()
+        try:
+            yield
+        finally:
+            self._working.acquire()
+
+    def _run(self) -> None:
         try:
             state = self._play_clips() if self._plan.address.is_recording else self._play_live()
         except (SourceRefused, Interrupted) as error:
@@ -129,13 +166,18 @@ class StreamRunner:
                 raise
             return source.is_finite and not self._stopping.is_set()
 
-    def _opened(self, address: SourceAddress) -> AbstractContextManager[OpenSource]:
+    @contextmanager
+    def _opened(self, address: SourceAddress) -> Iterator[OpenSource]:
         settings = self._plan.settings
-        return open_source(
+        opening = open_source(
             address,
             settings.read_timeout.total_seconds(),
             settings.segment_duration.total_seconds(),
         )
+        with ExitStack() as stack:
+            with self._awaiting_source():
+                source = stack.enter_context(opening)
+            yield source
 
     def _begin(self, source: OpenSource) -> None:
         status = self.status

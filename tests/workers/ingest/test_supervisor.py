@@ -5,11 +5,16 @@ from __future__ import annotations
 import os
 import signal
 import threading
+import time
 from datetime import timedelta
 
+import pytest
+
+from schemas.frames import EventType
 from tests.servers import wait_until
-from tests.workers.ingest.conftest import messages_in
-from tests.workers.ingest.servers import free_port
+from tests.workers.ingest.clips import write_clip
+from tests.workers.ingest.conftest import SETTINGS, messages_in
+from tests.workers.ingest.servers import free_port, web_server
 from workers.ingest.status import StreamState
 from workers.ingest.supervisor import Supervisor
 
@@ -76,3 +81,26 @@ def test_log_lines_of_the_processes_come_up_with_their_stream(plan, clip_mp4, ca
     with Running(plan(clip_mp4)) as running:
         wait_until(lambda: running.status(0).state is StreamState.ENDED)
     assert any(getattr(record, "stream_id", "") == "s1" for record in caplog.records)
+
+
+@pytest.mark.parametrize(("seconds", "expected"), [(12, 12), (0.2, 0)])
+def test_a_stop_does_not_wait_for_a_source_that_is_silent(plan, tmp_path, seconds, expected):
+    """Silent while it plays, and silent while it is opened."""
+    patient = SETTINGS.model_copy(update={"read_timeout": timedelta(seconds=60)})
+    write_clip(tmp_path / "clip.ts", seconds)
+    with web_server(tmp_path) as server:
+        silent = plan(server.url("silent"), settings=patient)
+        supervisor = Supervisor([silent], "INFO", stopping := threading.Event(), 6 * DRAIN)
+        thread = threading.Thread(target=supervisor.run, args=(lambda statuses: None,))
+        thread.start()
+        wait_until(lambda: server.requests)
+        if expected:
+            wait_until(lambda: supervisor.statuses[0].state is StreamState.STREAMING)
+        began_s = time.monotonic()
+        stopping.set()
+        thread.join(40)
+    assert time.monotonic() - began_s < 20
+    assert supervisor.statuses[0].state is StreamState.STOPPED
+    # What was cut when it fell silent is there, and no end of stream is claimed.
+    kinds = [message.event_type for message in messages_in(tmp_path / "out")]
+    assert kinds == [EventType.FRAMES] * expected
