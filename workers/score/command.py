@@ -8,12 +8,14 @@ import click
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
+from rich.text import Text
 
 from engines.bundle import Bundle
 from engines.errors import EngineError
 from engines.registry import bundle_from_reference
 from workers.errors import ConfigurationRejected
 from workers.lifecycle import EXIT_FAILED
+from workers.score.plot import check_target
 from workers.score.plot import plot as draw
 from workers.score.reader import ReaderConfig
 from workers.score.result import FileResult, score_file
@@ -49,6 +51,8 @@ def score(
     Exit codes: 0 all scored, 1 some were not, 3 configuration.
     """
     chosen = read_settings(EngineSettings)
+    if plot is not None:
+        check_target(plot)
     try:
         opened = bundle_from_reference(bundle or chosen.bundle, chosen.cache)
     except EngineError as error:
@@ -100,6 +104,7 @@ def _table(results: list[FileResult]) -> Table:
     for result in results:
         spans = ", ".join(f"{i.start_s:.1f}-{i.end_s:.1f} s" for i in result.incidents) or "none"
         shown = "-" if result.score is None else f"{result.score:.2f}"
-        note = f"[red]{result.error}[/red]" if result.error else spans
-        table.add_row(Path(result.file).name, shown, str(len(result.looks)), note)
+        # As text: a file's name may look like markup.
+        note = Text(result.error, "red") if result.error else Text(spans)
+        table.add_row(Text(Path(result.file).name), shown, str(len(result.looks)), note)
     return table

@@ -16,17 +16,24 @@ PANEL_INCHES: Final = 2.2
 LINE, SHADE, DOTS = "#1f5fa8", "#d9482b", "#8fb4dc"
 
 
+def check_target(target: Path) -> None:
+    """Finds out before hours of scoring whether there can be a picture.
+
+    Raises:
+        ConfigurationRejected: There is no such folder, or no matplotlib.
+    """
+    if not target.parent.is_dir():
+        raise ConfigurationRejected(f"--plot {target}: there is no folder {target.parent}")
+    _pyplot()
+
+
 def plot(results: Sequence[FileResult], rule: IncidentRule, target: Path) -> None:
     """Writes a PNG, SVG or PDF.
 
     Raises:
         ConfigurationRejected: matplotlib is missing, or the target cannot be written.
     """
-    try:
-        importlib.import_module("matplotlib").use("Agg")
-        pyplot: Any = importlib.import_module("matplotlib.pyplot")
-    except ImportError as error:
-        raise ConfigurationRejected("--plot: `pip install 'flagpost[plot]'`") from error
+    pyplot = _pyplot()
     shown = [result for result in results if result.looks]
     if not shown:
         raise ConfigurationRejected("--plot: no file could be scored, there is nothing to draw")
@@ -43,6 +50,14 @@ def plot(results: Sequence[FileResult], rule: IncidentRule, target: Path) -> Non
         raise ConfigurationRejected(f"--plot {target}: {error}") from error
     finally:
         pyplot.close(figure)
+
+
+def _pyplot() -> Any:
+    try:
+        importlib.import_module("matplotlib").use("Agg")
+        return importlib.import_module("matplotlib.pyplot")
+    except ImportError as error:
+        raise ConfigurationRejected("--plot: `pip install 'flagpost[plot]'`") from error
 
 
 def _panel(axis: Any, result: FileResult, rule: IncidentRule) -> None:

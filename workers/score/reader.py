@@ -7,6 +7,7 @@ then each look, and an error if there is one.
 from __future__ import annotations
 
 import json
+import os
 import signal
 import sys
 from collections.abc import Iterator
@@ -94,6 +95,8 @@ def _sentence(file: str, error: Exception) -> str:
 def _lines(config: ReaderConfig, engine: Engine) -> Iterator[dict[str, Any]]:
     scaler = FrameScaler(engine.spec.width, engine.spec.height)
     with open(config.file, "rb") as file:
+        if not os.fstat(file.fileno()).st_size:
+            raise DeadLettered("empty", f"{Path(config.file).name}: the file is empty")
         picture = _picture(file)
         if picture is not None:
             yield {"duration_s": 0.0}

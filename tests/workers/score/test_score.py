@@ -112,6 +112,23 @@ def test_a_missing_file_is_an_error_on_its_line(bundle):
     assert answer.document()["error"] == "such.mp4: No such file or directory"
 
 
+def test_an_empty_file_says_that_it_is_empty(tmp_path, bundle):
+    path = tmp_path / "none[blue].mp4"  # a name that looks like markup
+    path.touch()
+    assert (
+        run("score", str(path), "--bundle", bundle, "--json")
+        .document()["error"]
+        .endswith("the file is empty")
+    )
+    assert "none[blue].mp4" in run("score", str(path), "--bundle", bundle).text
+
+
+def test_a_plot_that_cannot_be_written_is_said_before_anything_is_scored(tmp_path, bundle):
+    pytest.importorskip("matplotlib")
+    with pytest.raises(ConfigurationRejected, match="there is no folder"):
+        run("score", "/no/such.mp4", "--bundle", bundle, "--plot", str(tmp_path / "no" / "s.png"))
+
+
 def test_without_json_it_prints_a_table(tmp_path, bundle):
     path = tmp_path / "red.ts"
     path.write_bytes(segment((RED,) * 20))
