@@ -9,13 +9,13 @@ import pytest
 from PIL import Image
 from playwright.sync_api import Browser, Page, Response, expect
 
-from schemas.decisions import Reason, Verdict
+from schemas.decisions import Decision, Reason, Verdict
 from tests.chromium import hear, press
 from tests.scenarios.bench_of_streams import Bench
 from tests.scenarios.running_console import RunningConsole
 from tests.servers import wait_until
 from workers.console.audit import entries
-from workers.review.history import DecisionEvent, DecisionHistory
+from workers.review.history import DecisionHistory, FlagFacts
 
 pytestmark = [pytest.mark.scenario, pytest.mark.slow]
 
@@ -24,7 +24,7 @@ SECONDS = 12
 
 
 @pytest.fixture
-def flagged(fast_bench) -> Bench:
+def flagged(fast_bench: Bench) -> Bench:
     """A bench whose worker has flagged one incident of each of two streams, with evidence."""
     fast_bench.worker()
     fast_bench.publish_seconds(STREAMS, 0, SECONDS)
@@ -82,11 +82,14 @@ def held(page: Page) -> str:
     return page.get_attribute("[data-work]", "data-work") or ""
 
 
-def only_decision(bench: Bench, reviewer: str) -> DecisionEvent:
+def only_decision(bench: Bench, reviewer: str) -> tuple[Decision, FlagFacts]:
+    """What the queue's log says that somebody decided, and of which flag."""
     history = DecisionHistory(bench.redis)
     (event,) = history.mine(reviewer)
     history.close()
-    return event
+    assert event.decision is not None
+    assert event.facts is not None
+    return event.decision, event.facts
 
 
 def audited(console: RunningConsole, actor: str) -> list[tuple[str, str, str]]:
@@ -102,7 +105,7 @@ def test_by_keyboard_alone_a_workers_flag_becomes_a_decision(flagged, console, o
     pictures = Pictures(page)
     page.goto(console.link("ana"))
     press(page, "Enter")
-    expect(page.get_by_role("heading", name="2 flags wait")).to_be_visible()
+    expect(page.get_by_role("heading", name="How it works")).to_be_visible()
     press(page, "g")
     expect(page.locator("#flag-title")).to_be_focused()
     page.wait_for_load_state("networkidle")
@@ -123,10 +126,10 @@ def test_by_keyboard_alone_a_workers_flag_becomes_a_decision(flagged, console, o
     expect(page.locator("#flag-title")).to_be_focused()
     assert held(page) not in ("", flag_id)
 
-    event = only_decision(flagged, "ana")
-    assert (event.flag_id, event.decision.verdict) == (flag_id, Verdict.VIOLENT)
-    assert event.decision.policy == "violence"
-    assert event.facts.stream_id in STREAMS
+    decision, facts = only_decision(flagged, "ana")
+    assert (decision.flag_id, decision.verdict) == (flag_id, Verdict.VIOLENT)
+    assert decision.policy == "violence"
+    assert facts.stream_id in STREAMS
     logged = audited(console, "ana")
     for action in ("flag.reveal", "media.get", "flag.decide"):
         assert (action, flag_id, "ok") in logged
@@ -138,7 +141,7 @@ def test_without_a_script_a_workers_flag_becomes_a_decision(flagged, console, op
     pictures = Pictures(page)
     page.goto(console.link("ben"))
     page.get_by_role("button", name="Sign in and start").click()
-    page.get_by_role("button", name="Get a flag").click()
+    page.get_by_role("button", name="Start").click()
     page.wait_for_load_state("networkidle")
     flag_id = held(page)
     assert pictures.arrived > 0
@@ -154,8 +157,8 @@ def test_without_a_script_a_workers_flag_becomes_a_decision(flagged, console, op
     expect(page.locator("[data-said]")).to_contain_text("Recorded: not violent")
     assert held(page) not in ("", flag_id)
 
-    event = only_decision(flagged, "ben")
-    assert (event.flag_id, event.decision.verdict) == (flag_id, Verdict.NOT_VIOLENT)
-    assert event.decision.reason is Reason.OTHER
-    assert event.decision.note == "a red wall, nobody in it"
+    decision, _ = only_decision(flagged, "ben")
+    assert (decision.flag_id, decision.verdict) == (flag_id, Verdict.NOT_VIOLENT)
+    assert decision.reason is Reason.OTHER
+    assert decision.note == "a red wall, nobody in it"
     assert ("flag.decide", flag_id, "ok") in audited(console, "ben")

@@ -55,7 +55,7 @@ def queue_page(request: Request, viewer: Viewer, parts: Parts, stream: str = "")
     found = parts.board.search(wanted, FOUND_SHOWN) if wanted else ()
     if found == (wanted,):
         return RedirectResponse(stream_address(wanted), 303)
-    counts = parts.board.counts()
+    counts, said = parts.board.counts(), parts.notepad.said(viewer.name)
     return render(
         request,
         "queue.html",
@@ -73,7 +73,8 @@ def queue_page(request: Request, viewer: Viewer, parts: Parts, stream: str = "")
         wanted=wanted,
         found=[(stream_id, stream_address(stream_id)) for stream_id in found],
         stream_address=stream_address,
-        said=parts.notepad.said(viewer.name),
+        # A verdict is told, and taken back, on the work page.
+        said=said if said and not said.undo else None,
     )
 
 

@@ -65,7 +65,7 @@ class Colleague:
 def people_page(request: Request, admin: Admin, parts: Parts) -> Response:
     """Everybody who may sign in here or is signed in."""
     said = parts.notepad.said(admin.name)
-    return _page(request, parts, said=said.text if said else "")
+    return _page(request, parts, said=said.text if said and not said.undo else "")
 
 
 @router.post("/people")

@@ -12,8 +12,10 @@ from fastapi import APIRouter, Form, Request
 from starlette.responses import RedirectResponse, Response
 
 from schemas.decisions import Decision
+from workers.console.access import Signed
+from workers.console.pages import navigation
 from workers.console.parts import ConsoleParts, Parts
-from workers.console.people import Person
+from workers.console.people import Person, Right
 from workers.console.verdicts import FormRefused, decision_from, recorded_text, request_id
 from workers.console.workpage import (
     PAGE,
@@ -35,8 +37,12 @@ router = APIRouter()
 
 
 @router.get("/", include_in_schema=False)
-def home() -> Response:
-    return RedirectResponse(PAGE, 303)
+def home(person: Signed, parts: Parts) -> Response:
+    """Leads to work; to the guide first where somebody decided nothing yet."""
+    if not person.may(Right.REVIEW):
+        return RedirectResponse(navigation(person)[0].path, 303)
+    is_new = not parts.history.mine(person.name, limit=1)
+    return RedirectResponse("/guide" if is_new else PAGE, 303)
 
 
 @router.get(PAGE, include_in_schema=False)

@@ -34,8 +34,16 @@ def test_looking_at_the_page_claims_nothing(ana, parts):
     assert parts.board.counts().ready == 1
 
 
-def test_the_first_address_leads_to_work(ana):
+def test_the_first_address_leads_to_the_guide_until_somebody_decided_then_to_work(ana, parts):
+    enqueue(parts, flag(1))
+    assert ana.get("/").headers["location"] == "/guide"
+    flag_id, form = take(ana)
+    ana.post(f"/work/{flag_id}/decide", choice="unsure", **form)
     assert ana.get("/").headers["location"] == "/work"
+
+
+def test_who_decides_nothing_begins_at_the_first_page_of_theirs(signed):
+    assert signed("kim", Role.AUDITOR).get("/").headers["location"] == "/queue"
 
 
 def test_a_flag_is_claimed_by_a_press_and_shown_with_its_facts(ana, parts):

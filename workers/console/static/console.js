@@ -45,10 +45,15 @@ function swap(html, url) {
   const main = $("main", fresh);
   if (!main) return;
   $("main").replaceWith(document.adoptNode(main));
+  // The page may be another one: then another entry is current, and counts come or go.
+  const top = $("header.top", fresh);
+  if (top && $("[data-counts]", top)) $("header.top").replaceWith(document.adoptNode(top));
   document.title = fresh.title;
   document.body.className = fresh.body.className;
   history.replaceState(null, "", new URL(url).pathname);
   mounted();
+  showCurrent();
+  listen();
   const problem = $("[data-problem]");
   const heading = $("main h1");
   if (heading) heading.focus({ preventScroll: true });
@@ -56,6 +61,12 @@ function swap(html, url) {
   const said = $("[data-said] p");
   if (problem) say(problem.textContent.trim(), true);
   else say([said, heading].filter(Boolean).map((node) => node.textContent.trim()).join(" "));
+}
+
+function showCurrent() {
+  // On a narrow screen the navigation is wider than the page.
+  const current = $(".nav [aria-current]");
+  if (current) $(".nav").scrollLeft = current.offsetLeft + current.offsetWidth / 2 - $(".nav").clientWidth / 2;
 }
 
 // ---- sending forms
@@ -276,4 +287,5 @@ document.addEventListener("visibilitychange", () => {
 addEventListener("pagehide", hush);
 setInterval(tick, 1000);
 mounted();
+showCurrent();
 listen();
