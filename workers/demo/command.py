@@ -65,7 +65,8 @@ def demo(
     stop_on_signals(stopping)
     console = Console(stderr=True)
     console.print(
-        "Starting Kafka, Redis, streams, a worker and the console; the first flag takes a while"
+        "Starting Kafka, Redis, streams, a worker and the console; the first flag takes a while",
+        soft_wrap=True,
     )
     if console.is_terminal:
         with Live(console=console, auto_refresh=False) as live:
@@ -97,7 +98,8 @@ class _PlainLines:
         decided = f", {moment.decided} decided" if moment.decided else ""
         self._console.print(
             f"{moment.elapsed_s:5.0f} s: {moment.stage}, {len(moment.flags)} flags{found}{decided}"
-            f", {moment.frames_per_second:.0f} frames/s, {moment.worker.lag} messages behind"
+            f", {moment.frames_per_second:.0f} frames/s, {moment.worker.lag} messages behind",
+            soft_wrap=True,
         )
 
     def _invite(self, moment: Moment) -> None:
