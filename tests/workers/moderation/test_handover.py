@@ -94,8 +94,13 @@ def test_after_the_limit_it_goes_with_what_is_done():
     work.ledger.finish(LEAVING, 7, 1)
     hand_over = HandOver(woken.set, limit_s=0.1)
     client = Client(hand_over)
+
+    def is_answered() -> bool:
+        hand_over.serve(work)
+        return client.answer is not None
+
     with client.asking(woken):
-        wait_until(lambda: hand_over.serve(work) or client.answer is not None, 5)
+        wait_until(is_answered, 5)
     assert client.answer == {LEAVING: 8}
 
 
