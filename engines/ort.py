@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import os
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
+
+# Otherwise it counts uses in a database of its own below the home directory; read at import.
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 import onnxruntime
 
 from engines.bundle import Bundle
