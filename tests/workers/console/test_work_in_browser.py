@@ -290,6 +290,16 @@ def test_pictures_are_blurred_again_when_nobody_looks(desk, parts):
     expect(page.locator("#stage")).to_have_attribute("data-level", "blurred")
 
 
+def test_a_flag_taken_from_the_guide_shows_where_one_is_and_how_many_wait(desk, parts):
+    enqueue(parts, flag(1), flag(2))
+    page = desk.page("ana")
+    page.goto(f"{desk.address}/guide")
+    press(page, "g")
+    expect(page.locator("#flag-title")).to_be_focused()
+    expect(page.locator(".nav [aria-current]")).to_have_text("Work")
+    expect(page.locator("[data-count-of=waiting]")).to_have_text("1")
+
+
 def test_counts_arrive_by_themselves(desk, parts):
     page = desk.page("ana")
     expect(page.locator("[data-count-of=waiting]")).to_have_text("0")
