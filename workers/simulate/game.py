@@ -6,6 +6,7 @@ The only module that knows ViZDoom.
 from __future__ import annotations
 
 import contextlib
+import os
 import tempfile
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
@@ -108,6 +109,8 @@ class Game:
     def __enter__(self) -> Game:
         # Otherwise the game leaves its settings, and a directory, in the current one.
         self._home = tempfile.TemporaryDirectory(prefix="flagpost-game-")
+        # And its sound library, silent as it is, leaves a link below the home directory.
+        os.environ.setdefault("PULSE_SERVER", "none")
         self._game.set_doom_config_path(str(Path(self._home.name) / "game.ini"))
         try:
             with contextlib.chdir(self._home.name):

@@ -109,9 +109,15 @@ def test_takes_of_other_settings_are_kept_apart(tmp_path):
     assert kept_pool(tmp_path, SETTINGS, seed=5) != kept_pool(tmp_path, SETTINGS)
 
 
-def test_rendering_leaves_nothing_in_the_current_directory(tmp_path, monkeypatch):
+def test_rendering_leaves_nothing_in_the_current_directory_or_at_home(
+    tmp_path, tmp_path_factory, monkeypatch
+):
     pytest.importorskip("vizdoom", reason="`pip install 'flagpost[demo]'`")
     (tmp_path / "pool").mkdir()
+    home = tmp_path_factory.mktemp("home")
+    monkeypatch.setenv("HOME", str(home))
+    monkeypatch.delenv("XDG_RUNTIME_DIR", raising=False)
     monkeypatch.chdir(tmp_path)
     render_take(tmp_path / "pool", 3, 11, SETTINGS)
     assert [path.name for path in tmp_path.iterdir()] == ["pool"]
+    assert list(home.iterdir()) == []
