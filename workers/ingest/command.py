@@ -27,6 +27,7 @@ from workers.ingest.status import StreamState, StreamStatus
 from workers.ingest.supervisor import Supervisor
 from workers.lifecycle import EXIT_FAILED, EXIT_OK, EXIT_TRY_AGAIN, stop_on_signals
 from workers.logs import configure_logging
+from workers.operations.cluster import require_topics
 from workers.settings import IngestSettings, KafkaSettings, read_settings
 
 _HEADER_ROOM: Final = 64 * 1024
@@ -149,6 +150,8 @@ def exit_code(statuses: Sequence[StreamStatus]) -> int:
 
 def _check(plan: StreamPlan) -> None:
     """Finds out before the first stream starts whether messages and segments have a place."""
+    if plan.kafka is not None:
+        require_topics(plan.kafka, {plan.kafka.frames_topic: "flagpost topics create"})
     open_sink(plan.kafka, plan.output).close()
     if plan.segment_store is not None:
         try:

@@ -104,11 +104,16 @@ class Cluster:
         with self._mapped("cluster"):
             return len(self._admin.describe_cluster()["brokers"])
 
+    def has_topic(self, name: str) -> bool:
+        """Whether there is one; needs no right but to see it, which every producer has."""
+        with self._mapped(f"topic {name}"):
+            return name in self._admin.list_topics()
+
     def topic(self, name: str) -> TopicState | None:
         """A topic as it is; None where there is none."""
+        if not self.has_topic(name):
+            return None
         with self._mapped(f"topic {name}"):
-            if name not in self._admin.list_topics():
-                return None
             partitions = self._admin.describe_topics([name])[0]["partitions"]
             resource = ConfigResource(ConfigResourceType.TOPIC, name, None)
             found = self._admin.describe_configs([resource], config_filter="all")
@@ -161,6 +166,23 @@ class Cluster:
             ) from error
         except KafkaError as error:
             raise BrokerUnavailable(f"{subject}: {error}; see `flagpost doctor`") from error
+
+
+def require_topics(settings: KafkaSettings, names: Mapping[str, str]) -> None:
+    """Finds out before anything is produced: a producer waits a minute for a missing topic.
+
+    Args:
+        settings: How to reach Kafka.
+        names: Topics, each with the command that makes it.
+
+    Raises:
+        BrokerUnavailable: Nothing answers.
+        ConfigurationRejected: One is missing.
+    """
+    with Cluster(settings) as cluster:
+        for name, command in names.items():
+            if not cluster.has_topic(name):
+                raise ConfigurationRejected(f"topic {name}: missing; `{command}`")
 
 
 def _number(configs: Mapping[str, Mapping[str, str]], name: str) -> int | None:

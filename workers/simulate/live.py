@@ -16,6 +16,7 @@ from rich.console import Console
 from rich.status import Status
 
 from workers.frames_topic import FramePublisher
+from workers.operations.cluster import require_topics
 from workers.settings import KafkaSettings
 from workers.simulate.broadcast import TICK_S, Broadcast, Tally
 from workers.simulate.channel import Channel, takes_from
@@ -80,9 +81,12 @@ def play_live(settings: LiveSettings, kafka: KafkaSettings, stopping: threading.
 
     Raises:
         BrokerUnavailable: Kafka does not answer.
+        ConfigurationRejected: A topic is missing.
         PoolRejected: There are no takes to play.
         Fatal: The truth file cannot be written.
     """
+    create = "flagpost topics create --truth"
+    require_topics(kafka, {kafka.frames_topic: create, kafka.truth_topic: create})
     with ExitStack() as stack:
         frames = FramePublisher(kafka, kafka.frames_topic)
         stack.callback(frames.close)

@@ -106,6 +106,14 @@ def test_the_truth_topic_is_made_only_for_simulated_streams(operator: Operator):
     assert len(operator.topics("create", "--truth").lines()) == 3
 
 
+def test_who_produces_to_a_missing_topic_is_told_at_once(operator: Operator, tmp_path):
+    clip = tmp_path / "clip.ts"
+    clip.touch()
+    for command in (["ingest", str(clip)], ["simulate", "--pool", str(tmp_path)]):
+        with pytest.raises(ConfigurationRejected, match=f"topic {operator.frames}: missing"):
+            run(*command, **operator.environment)
+
+
 def test_people_get_a_table(operator: Operator):
     answer = run("topics", "check", **operator.environment)
     assert operator.frames in answer.text
