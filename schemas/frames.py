@@ -89,9 +89,9 @@ class FrameMessage(BaseModel):
     def _media_is_present(self) -> FrameMessage:
         if self.event_type is EventType.FRAMES:
             if self.content_type is None:
-                raise ValueError("content-type: frames need one")
+                raise ValueError("content-type: expected one with frames")
             if not self.data and not self.dataref:
-                raise ValueError("value: empty, and no ce_dataref names media elsewhere")
+                raise ValueError("value: expected media, or a ce_dataref that names it elsewhere")
         return self
 
     def headers(self) -> list[Header]:
@@ -200,6 +200,10 @@ def _validated(texts: dict[str, str], value: bytes) -> FrameMessage:
 
 def _rejection(error: ValidationError, prefix: str = "") -> MessageRejected:
     first = error.errors(include_url=False)[0]
+    if not first["loc"] and not prefix:
+        # A rule about several fields begins with the one that is missing.
+        name, _, expected = first["msg"].removeprefix("Value error, ").partition(": expected ")
+        return MessageRejected(name, "nothing", expected)
     field = str(first["loc"][0]) if first["loc"] else ""
     if prefix:
         name = f"{prefix}.{field}" if field else prefix
