@@ -30,7 +30,9 @@ def client(redis_settings):
 
 def test_each_question_gets_its_own_replies(client):
     trip = RoundTrip(client)
-    first, two, last = (trip.ask(q) for q in (text("fq:{rt}:b"), both("fq:{rt}:a", "fq:{rt}:b"), text("fq:{rt}:a")))
+    first, two, last = (
+        trip.ask(q) for q in (text("fq:{rt}:b"), both("fq:{rt}:a", "fq:{rt}:b"), text("fq:{rt}:a"))
+    )
     trip.go()
     assert (first(), two(), last()) == ("B", "AB", "A")
 
