@@ -47,6 +47,7 @@ STATUS: Final = {Answer.MISSING: 404, Answer.FORBIDDEN: 403, Answer.NOT_YOURS: 4
 FlagId = Annotated[str, Path(pattern=r"^[0-9A-HJKMNP-TV-Z]{26}$", description="Id of a flag")]
 Tool = Annotated[Person, Depends(needs(Right.USE_API))]
 Reviewer = Annotated[Person, Depends(needs(Right.REVIEW))]
+Reader = Annotated[Person, Depends(needs(Right.SEE_DECISIONS))]
 Watcher = Annotated[Person, Depends(needs(Right.SEE_QUEUE))]
 _PROBLEM: Final[dict[str, Any]] = {
     "model": Problem,
@@ -91,7 +92,7 @@ def flag(flag_id: FlagId, person: Watcher, parts: Parts) -> FlagNow | Response:
 
 @router.get("/decisions")
 def decisions(
-    person: Tool,
+    person: Reader,
     parts: Parts,
     since: Annotated[AwareDatetime, Query(description="Server time of the first event wanted")],
     until: Annotated[AwareDatetime | None, Query()] = None,

@@ -38,6 +38,7 @@ class Right(StrEnum):
     BULK = "decide in bulk"
     SEE_QUEUE = "see the queue"
     SEE_QUALITY = "see quality figures"
+    SEE_DECISIONS = "read what everybody decided"
     SEE_AUDIT = "see the audit log"
     SET_POLICIES = "set policies"
     MANAGE_PEOPLE = "manage people"
@@ -49,12 +50,14 @@ _SENIOR: Final = _REVIEWER | {Right.REVIEW_ESCALATED, Right.BULK}
 RIGHTS: Final[dict[Role, frozenset[Right]]] = {
     Role.REVIEWER: _REVIEWER,
     Role.SENIOR: _SENIOR,
-    Role.SUPERVISOR: _SENIOR | {Right.SEE_QUALITY, Right.SET_POLICIES},
+    Role.SUPERVISOR: _SENIOR | {Right.SEE_QUALITY, Right.SEE_DECISIONS, Right.SET_POLICIES},
     Role.ADMIN: frozenset(
         {Right.SEE_QUEUE, Right.SET_POLICIES, Right.MANAGE_PEOPLE, Right.SEE_AUDIT}
     ),
-    Role.AUDITOR: frozenset({Right.SEE_QUEUE, Right.SEE_QUALITY, Right.SEE_AUDIT}),
-    Role.SERVICE: frozenset({Right.USE_API, Right.SEE_QUEUE}),
+    Role.AUDITOR: frozenset(
+        {Right.SEE_QUEUE, Right.SEE_QUALITY, Right.SEE_DECISIONS, Right.SEE_AUDIT}
+    ),
+    Role.SERVICE: frozenset({Right.USE_API, Right.SEE_QUEUE, Right.SEE_DECISIONS}),
 }
 
 

@@ -107,7 +107,7 @@ def test_only_policies_in_force_are_verdicts(program, parts):
 
 def test_first_verdicts_are_told_to_nobody_before_the_flag_is_decided(program, parts):
     enqueue(parts, flag(1))
-    bot, other = program("bot", Role.REVIEWER), program("other", Role.REVIEWER)
+    bot, other = program("bot", Role.REVIEWER), program("other", Role.SUPERVISOR)
     parts.desk.move(flag(1).flag_id, "ready", "sue", second_review=True)
     claimed = bot.post("/claims").json()
     path = f"/flags/{claimed['flag']['flag_id']}"
@@ -122,7 +122,7 @@ def test_first_verdicts_are_told_to_nobody_before_the_flag_is_decided(program, p
 
 def test_decisions_come_page_by_page(program, parts):
     enqueue(parts, *(flag(number) for number in range(5)))
-    bot = program("bot", Role.REVIEWER)
+    bot = program("bot", Role.SUPERVISOR)
     for number in range(5):
         claimed = bot.post("/claims").json()
         said = verdict(claimed["epoch"], request_id=f"r{number}")
@@ -133,6 +133,11 @@ def test_decisions_come_page_by_page(program, parts):
         seen |= {event["entry"] for event in page["events"]}
         page = bot.get("/decisions", since=page["next_since"] or SINCE, limit=2).json()
     assert len(seen) == 5
+
+
+def test_a_reviewer_does_not_read_what_others_decided(signed):
+    ana = signed("ana", Role.REVIEWER)
+    assert ana.get("/api/v1/decisions", params={"since": SINCE}).status_code == 403
 
 
 def test_a_service_counts_and_reads_but_reviews_nothing(program):

@@ -69,15 +69,16 @@ BY_RIGHT = {
         ("GET", "/people"),
         *(("POST", f"/people{what}") for what in ("", "/roles", "/remove", "/revoke")),
     },
-    Right.USE_API: {("GET", "/api/v1/policies"), ("GET", "/api/v1/decisions")},
+    Right.USE_API: {("GET", "/api/v1/policies")},
+    Right.SEE_DECISIONS: {("GET", "/api/v1/decisions")},
 }
 MAY = {
     Role.REVIEWER: {Right.REVIEW, Right.HAND_OVER, Right.SEE_QUEUE, Right.USE_API},
     Role.SENIOR: {Right.REVIEW, Right.HAND_OVER, Right.SEE_QUEUE, Right.USE_API, Right.BULK},
     Role.SUPERVISOR: set(BY_RIGHT) - {Right.MANAGE_PEOPLE},
     Role.ADMIN: {Right.SEE_QUEUE, Right.SET_POLICIES, Right.MANAGE_PEOPLE},
-    Role.AUDITOR: {Right.SEE_QUEUE, Right.SEE_QUALITY},
-    Role.SERVICE: {Right.USE_API, Right.SEE_QUEUE},
+    Role.AUDITOR: {Right.SEE_QUEUE, Right.SEE_QUALITY, Right.SEE_DECISIONS},
+    Role.SERVICE: {Right.USE_API, Right.SEE_QUEUE, Right.SEE_DECISIONS},
 }
 """Written out a second time, so that a slip in the rights of a role shows here."""
 GUARDED = sorted(
