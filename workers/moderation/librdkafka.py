@@ -166,6 +166,7 @@ class LibrdkafkaSource:
     def _lost(self, _: object, partitions: list[Any]) -> None:
         lost = _partitions(partitions)
         self._own -= lost
+        self.has_joined = bool(self._own)
         logger.warning("partitions lost: %s", sorted(lost))
 
     def _commit_now(self, positions: Positions) -> None:

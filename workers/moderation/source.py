@@ -293,7 +293,9 @@ class _Listener(AsyncConsumerRebalanceListener):  # type: ignore[misc]  # kafka-
 
     async def on_partitions_lost(self, lost: Iterable[TopicPartition]) -> None:
         moving = frozenset(_partitions(lost))
-        logger.warning("partitions lost: %s", sorted(moving))
+        if moving:
+            self._source.has_joined = False
+            logger.warning("partitions lost: %s", sorted(moving))
 
 
 def open_source(settings: KafkaSettings, topic: str, drain: Drain) -> MessageSource:
