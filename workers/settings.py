@@ -145,6 +145,8 @@ class ConsoleSettings(BaseSettings):
     host: str = "127.0.0.1"
     port: int = Field(default=8480, ge=0, le=65535)
     """0 takes a free one and says which."""
+    workers: int = Field(default=1, ge=1, le=64)
+    """Processes that answer. One uses one core: hundreds of people at a human pace."""
     public_url: str | None = Field(default=None, pattern=r"^https?://[^/\s]+$")
     """Address that browsers use, such as https://review.example.org; needed behind a proxy."""
     hosts: Names = ()

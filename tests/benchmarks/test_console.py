@@ -36,6 +36,7 @@ pytestmark = [pytest.mark.bench, pytest.mark.timeout(1200)]
 
 REVIEWERS, WAITING = 50, 20_000
 SECONDS = float(os.environ.get("FLAGPOST_BENCH_SECONDS", "60"))
+WORKERS = int(os.environ.get("FLAGPOST_BENCH_WORKERS", "2"))
 LEASE = timedelta(seconds=5)
 IDENTITIES = 12
 """So many people a reviewer can be, one after the other, each time the one before vanished."""
@@ -80,6 +81,7 @@ def report(seen: dict[str, Any], faults: dict[str, int]) -> None:
         "benchmark": "console",
         "reviewers": REVIEWERS,
         "waiting": WAITING,
+        "workers": WORKERS,
         "look_s": LOOK_S,
         "pages": len(pages_ms),
         "claim_and_page_ms": {
@@ -113,6 +115,7 @@ def console(directory: Path, redis_url: str) -> tuple[subprocess.Popen[bytes], s
         "FLAGPOST_CONSOLE_LEASE": f"PT{LEASE.total_seconds():.0f}S",
         "FLAGPOST_CONSOLE_CLAIMS_PER_MINUTE": "1000",
         "FLAGPOST_CONSOLE_SIGN_INS_PER_MINUTE": "1000",
+        "FLAGPOST_CONSOLE_WORKERS": str(WORKERS),
         "FLAGPOST_REDIS_URL": redis_url,
         "FLAGPOST_EVIDENCE_URL": str(directory / "evidence"),
     }

@@ -19,9 +19,16 @@ from workers.settings import ConsoleSettings, read_settings
     type=click.IntRange(0, 65535),
     help="Port; 0 takes a free one.  [default: FLAGPOST_CONSOLE_PORT or 8480]",
 )
+@click.option(
+    "--workers",
+    type=click.IntRange(1, 64),
+    help="Processes that answer.  [default: FLAGPOST_CONSOLE_WORKERS or 1]",
+)
 @click.option("--json", "wants_json", is_flag=True, help="The address as one JSON line, first.")
 @click.pass_context
-def console(ctx: click.Context, host: str | None, port: int | None, wants_json: bool) -> None:
+def console(
+    ctx: click.Context, host: str | None, port: int | None, workers: int | None, wants_json: bool
+) -> None:
     """Serve the review console until Ctrl-C.
 
     Reads FLAGPOST_CONSOLE_*, FLAGPOST_REDIS_* and FLAGPOST_EVIDENCE_URL. Everything below makes
@@ -30,7 +37,7 @@ def console(ctx: click.Context, host: str | None, port: int | None, wants_json: 
     if ctx.invoked_subcommand is not None:
         return
     settings = read_settings(ConsoleSettings)
-    changes = {"host": host, "port": port}
+    changes = {"host": host, "port": port, "workers": workers}
     given = {name: value for name, value in changes.items() if value is not None}
     serve(settings.model_copy(update=given), wants_json)
 

@@ -6,9 +6,16 @@ import ipaddress
 import json
 import logging
 import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from functools import partial
+from typing import Any
 
 import click
 import uvicorn
+from anyio.to_thread import run_sync
+from fastapi import FastAPI
+from uvicorn.supervisors import Multiprocess
 
 from workers.console.application import create_app
 from workers.console.parts import made_parts
@@ -33,7 +40,8 @@ def serve(settings: ConsoleSettings, wants_json: bool) -> None:
     listener = listening(settings.host, settings.port)
     port = listener.getsockname()[1]
     address = settings.public_url or f"http://{_shown(settings.host)}:{port}"
-    parts = made_parts(settings, read_settings(RedisSettings), read_settings(EvidenceSettings))
+    redis, evidence = read_settings(RedisSettings), read_settings(EvidenceSettings)
+    parts = made_parts(settings, redis, evidence)
     place = ConsoleState(settings.state).address
     try:
         place.write_text(address)
@@ -44,12 +52,34 @@ def serve(settings: ConsoleSettings, wants_json: bool) -> None:
             click.echo(f"Flagpost console: {address}")
             if settings.sign_in == "link":
                 click.echo("Sign in: flagpost console link --name ana --role reviewer")
-        server = uvicorn.Server(_server_settings(create_app(parts)))
-        server.run(sockets=[listener])
+        if settings.workers == 1:
+            uvicorn.Server(_server_settings(create_app(parts))).run(sockets=[listener])
+        else:
+            made = partial(_application, settings, redis, evidence)
+            config = _server_settings(made, factory=True, workers=settings.workers)
+            Multiprocess(config, [listener]).run()
     finally:
         place.unlink(missing_ok=True)
         parts.close()
         listener.close()
+
+
+def _application(
+    settings: ConsoleSettings, redis: RedisSettings, evidence: EvidenceSettings
+) -> FastAPI:
+    """The application of one process among several; it closes its own parts."""
+    configure_logging(settings.log_level, settings.log_format)
+    logging.getLogger("uvicorn").setLevel(logging.WARNING)
+    parts = made_parts(settings, redis, evidence)
+    app = create_app(parts)
+
+    @asynccontextmanager
+    async def closing(_: FastAPI) -> AsyncIterator[None]:
+        yield
+        await run_sync(parts.close)
+
+    app.router.lifespan_context = closing
+    return app
 
 
 def check(settings: ConsoleSettings) -> None:
@@ -98,9 +128,9 @@ def listening(host: str, port: int) -> socket.socket:
     return listener
 
 
-def _server_settings(app: object) -> uvicorn.Config:
+def _server_settings(app: Any, **processes: Any) -> uvicorn.Config:
     return uvicorn.Config(
-        app,  # type: ignore[arg-type]
+        app,
         log_config=None,
         # Addresses hold one-time tokens: requests are not logged here; the audit log has them.
         access_log=False,
@@ -108,6 +138,7 @@ def _server_settings(app: object) -> uvicorn.Config:
         server_header=False,
         date_header=True,
         timeout_graceful_shutdown=STOP_LIMIT_S,
+        **processes,
     )
 
 

@@ -200,3 +200,30 @@ def test_answers_do_not_wait_for_the_browser_to_acknowledge_their_headers():
         accepted, _ = listener.accept()
         with accepted:
             assert accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+
+
+def test_several_processes_answer_as_one_and_end_together(environment, tmp_path):
+    with open(tmp_path / "log", "w") as log:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "workers.cli", "console", "--workers", "2", "--json"],
+            env=os.environ | environment,
+            stdout=subprocess.PIPE,
+            stderr=log,
+            text=True,
+        )
+    with process:
+        address = address_of(process)
+        made = run("console", "link", "--name", "ana", **environment).text.strip()
+        token = made.split("/in/")[1]
+        with httpx2.Client(base_url=address) as browser:
+            csrf = browser.get(made).text.split('name="csrf" value="')[1].split('"')[0]
+            browser.post("/signin/link", data={"csrf": csrf, "token": token})
+            cookies = dict(browser.cookies)
+        pages = [httpx2.get(address + "/work", cookies=cookies) for _ in range(12)]
+        assert {page.status_code for page in pages} == {200}
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(15) == 0
+    with pytest.raises(httpx2.ConnectError):
+        httpx2.get(address)
+    assert verify(ConsoleState(Path(environment["FLAGPOST_CONSOLE_STATE"])).audit)[0] >= 2
+    assert "Traceback" not in (tmp_path / "log").read_text()
