@@ -40,7 +40,7 @@ pytestmark = [pytest.mark.bench, pytest.mark.timeout(1800)]
 DRAINED, ROUNDS = 2000, 3
 BARE_S = 8.0
 WARM_UP_S = 10.0
-WARM_UP_MESSAGES = 1000
+WARM_UP_MESSAGES = 2000
 
 
 @pytest.mark.parametrize("inline", [False, True], ids=["segments", "keyframes"])
