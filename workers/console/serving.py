@@ -6,6 +6,7 @@ import ipaddress
 import json
 import logging
 import socket
+import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import partial
@@ -21,6 +22,7 @@ from workers.console.application import create_app
 from workers.console.parts import made_parts
 from workers.console.state import ConsoleState
 from workers.errors import ConfigurationRejected
+from workers.lifecycle import stop_on_signals
 from workers.logs import configure_logging
 from workers.settings import ConsoleSettings, EvidenceSettings, RedisSettings, read_settings
 
@@ -37,6 +39,8 @@ def serve(settings: ConsoleSettings, wants_json: bool) -> None:
     configure_logging(settings.log_level, settings.log_format)
     logging.getLogger("uvicorn").setLevel(logging.WARNING)
     check(settings)
+    # uvicorn raises the signal that ended it once more: by default that would be our end, here.
+    stop_on_signals(threading.Event())
     listener = listening(settings.host, settings.port)
     port = listener.getsockname()[1]
     address = settings.public_url or f"http://{_shown(settings.host)}:{port}"
