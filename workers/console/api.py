@@ -44,6 +44,7 @@ from workers.review.desk import HOLD
 EPOCH_BEGAN: Final = datetime(1970, 1, 1, tzinfo=UTC)
 STATUS: Final = {Answer.MISSING: 404, Answer.FORBIDDEN: 403, Answer.NOT_YOURS: 403}
 """Every other answer that is not taken is 409."""
+ENTRY: Final = r"^[0-9]{1,18}-[0-9]{1,18}$"
 FlagId = Annotated[str, Path(pattern=r"^[0-9A-HJKMNP-TV-Z]{26}$", description="Id of a flag")]
 Tool = Annotated[Person, Depends(needs(Right.USE_API))]
 Reviewer = Annotated[Person, Depends(needs(Right.REVIEW))]
@@ -96,13 +97,15 @@ def decisions(
     parts: Parts,
     since: Annotated[AwareDatetime, Query(description="Server time of the first event wanted")],
     until: Annotated[AwareDatetime | None, Query()] = None,
+    after: Annotated[str | None, Query(pattern=ENTRY, description="`next_after` of a page")] = None,
     limit: Annotated[int, Query(ge=1, le=500)] = 100,
 ) -> EventPage:
-    """Verdicts of decided flags and what was undone, oldest first; go on from `next_since`.
+    """Verdicts of decided flags and what was undone, oldest first; go on with `next_after`.
 
-    The first of two verdicts shows only once its flag is decided.
+    The first of two verdicts is left out while its flag is not decided, and does not come later:
+    the log in Redis has them all.
     """
-    found = parts.history.since(max(since, EPOCH_BEGAN), until)
+    found = parts.history.since(max(since, EPOCH_BEGAN), until, after)
     return event_page(list(islice(found, limit)), parts.board, limit)
 
 

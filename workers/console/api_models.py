@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validator
 
@@ -126,10 +125,10 @@ class Event(BaseModel):
 
 
 class EventPage(BaseModel):
-    """Some events; `next_since` is None at the end. Tell events apart by `entry`."""
+    """Some events; `next_after` asks for what follows them, and is None at the end for now."""
 
     events: list[Event]
-    next_since: AwareDatetime | None
+    next_after: str | None
 
 
 def claimed(lease: Lease) -> Claimed:
@@ -172,8 +171,8 @@ def event_page(found: Sequence[DecisionEvent], board: Board, limit: int) -> Even
     records = board.records(sorted({event.flag_id for event in found})) if found else ()
     decided = {record.flag.flag_id for record in records if record.state is FlagState.DECIDED}
     shown = [_event(event) for event in found if event.flag_id in decided]
-    following: datetime | None = found[-1].at if len(found) == limit else None
-    return EventPage(events=shown, next_since=following)
+    following = found[-1].entry if len(found) == limit else None
+    return EventPage(events=shown, next_after=following)
 
 
 def _event(event: DecisionEvent) -> Event:

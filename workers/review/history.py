@@ -112,9 +112,14 @@ class DecisionHistory:
         self._redis = connect(settings)
         self._prefix = f"fq:{{{settings.queue}}}:"
 
-    def since(self, start: datetime, until: datetime | None = None) -> Iterator[DecisionEvent]:
-        """Events of a time, oldest first, read page by page; undone ones are among them."""
-        first = str(_ms(start))
+    def since(
+        self, start: datetime, until: datetime | None = None, after: str | None = None
+    ) -> Iterator[DecisionEvent]:
+        """Events of a time, oldest first, read page by page; undone ones are among them.
+
+        With `after`, only what follows that entry: many may be of the same millisecond.
+        """
+        first = f"({after}" if after else str(_ms(start))
         last = "+" if until is None else str(_ms(until))
         while True:
             rows = self._rows("range", first, last, PAGE)
