@@ -84,8 +84,8 @@ def simulate(
 ) -> None:
     """Play live gameplay streams with exact truth.
 
-    Takes are rendered into a pool while streams play from it. Truth goes to the truth topic, and
-    to a file where one is given. Kafka is found by FLAGPOST_KAFKA_* or --config.
+    Takes are rendered into a pool while streams play from it. Truth goes to a topic, and to a file
+    where one is given. Kafka is found by FLAGPOST_KAFKA_* or --config.
     """
     if ctx.invoked_subcommand is not None:
         return
@@ -93,8 +93,7 @@ def simulate(
         raise click.UsageError("--fast needs --duration: it would never end")
     play = RenderSettings(split, fps=fps, flashes=flashes, size=size_from_name(size))
     kafka = read_settings(KafkaSettings, config)
-    stopping = threading.Event()
-    stop_on_signals(stopping)
+    stop_on_signals(stopping := threading.Event())
     with nullcontext(pool) if pool else played_pool(KEPT, play, seed) as takes:
         settings = LiveSettings(
             streams=streams,
