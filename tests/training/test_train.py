@@ -75,7 +75,7 @@ def test_places_name_take_and_frame_of_a_label():
 
 @pytest.mark.slow
 def test_a_few_steps_lower_the_loss_on_an_easy_task(tmp_path):
-    plan = dataclasses.replace(PLAN, phases=((32, 60),), report_every=10)
+    plan = dataclasses.replace(PLAN, phases=((32, 120),), report_every=10)
     losses: list[float] = []
 
     train(
