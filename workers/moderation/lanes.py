@@ -118,6 +118,14 @@ class Lane:
         while self.entries and not self.busy and self.entries[0].stage is Stage.READY:
             yield self.entries.popleft()
 
+    def give_up(self, entry: Entry) -> list[Entry]:
+        """Takes an entry out, and what is done behind it: nothing may pass a message undecided."""
+        place = self.entries.index(entry)
+        behind = [e for e in list(self.entries)[place + 1 :] if e.stage is Stage.READY]
+        for each in (entry, *behind):
+            self.entries.remove(each)
+        return [entry, *behind]
+
     def strike(self) -> None:
         """A decoder fell over this stream; after a few, others shall not pay for it."""
         self.strikes += 1

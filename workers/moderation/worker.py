@@ -73,6 +73,7 @@ class Worker:
         self._ledger = OffsetLedger()
         self._records: list[Record] = []
         self._epochs: dict[Partition, int] = {}
+        self._given_up: dict[Partition, int] = {}
         self._hand_over = HandOver(stages.crew.wake)
         self._gauges_after_s = 0.0
         self._consumer: Consumer
@@ -165,7 +166,7 @@ class Worker:
 
     def _admit(self) -> None:
         """Lets records in that Kafka delivered; while Redis is away they wait."""
-        taken = self._consumer.take()
+        taken = self._not_given_up(self._consumer.take())
         self._note_assignments(taken)
         self._records += taken
         leaving = self._s.lanes.leaving
@@ -180,6 +181,19 @@ class Worker:
         self._records = [record for record in self._records if record.partition in leaving]
         for entry in entries:
             self._enter(entry)
+
+    def _not_given_up(self, taken: list[Record]) -> list[Record]:
+        """Leaves out what still came of an assignment whose waiting work was given up.
+
+        Decided here, it would pass what was given up before it, and that would never be decided.
+        """
+        kept: list[Record] = []
+        for record in taken:
+            if self._given_up.get(record.partition, -1) < record.epoch:
+                kept.append(record)
+            else:
+                self._consumer.free(len(record.value or b""))
+        return kept
 
     def _note_assignments(self, taken: list[Record]) -> None:
         """A partition may come back after another worker had it, handed over or lost."""
@@ -263,6 +277,7 @@ class Worker:
 
     def give_up_waiting(self, partitions: frozenset[Partition]) -> None:
         """Drops what no decoder has begun; the next owner reads it again."""
+        self._given_up |= {p: epoch for p, epoch in self._epochs.items() if p in partitions}
         moving = [record for record in self._records if record.partition in partitions]
         self._records = [record for record in self._records if record not in moving]
         for record in moving:
@@ -275,10 +290,12 @@ class Worker:
 
     def _abandon(self, entry: Entry) -> None:
         """An entry that leaves without an effect; its offset stays uncommitted."""
-        self._account.settle({Outcome.HANDED_OVER: 1})
-        self._ledger.give_up(entry.record.partition)
+        leaving = [entry]
         if entry.arrival is not None:
-            self._s.lanes[entry.arrival.stream_id].entries.remove(entry)
+            leaving = self._s.lanes[entry.arrival.stream_id].give_up(entry)
+        for each in leaving:
+            self._account.settle({Outcome.HANDED_OVER: 1})
+            self._ledger.give_up(each.record.partition)
 
     def is_unfinished(self, partitions: frozenset[Partition]) -> bool:
         """Something of these partitions is between its decoder and Redis."""

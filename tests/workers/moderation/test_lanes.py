@@ -59,3 +59,12 @@ def test_messages_wait_for_a_flag_whose_evidence_is_gathered(lanes):
     lanes.hand_over(frozenset({MOVED}), NOTHING)
     lanes.forget_left(NOTHING)
     assert lanes.leaving == {MOVED}
+
+
+def test_what_is_done_behind_a_message_that_is_given_up_goes_with_it(lanes):
+    stream = lane(lanes, "s", MOVED)
+    first, given_up, done = in_work(), in_work(), in_work()
+    done.finish({})
+    stream.entries.extend((first, given_up, done))
+    assert stream.give_up(given_up) == [given_up, done]
+    assert list(stream.entries) == [first]
